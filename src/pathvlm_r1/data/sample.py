@@ -1,0 +1,66 @@
+"""A sample: one question with its image, options, answer and, where it is known, the truth behind the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+LETTERS = "ABCDEFGHI"
+
+
+class ImageSource(Protocol):
+    """A picture that is decoded or rendered only when asked for; picklable."""
+
+    def load(self) -> Image.Image:
+        """An RGB picture, the same at every call."""
+        ...
+
+
+@dataclass(frozen=True)
+class OptionFacts:
+    """What is known of one option: the facts that support it and the findings that rule it out."""
+
+    subjects: tuple[str, ...]  # keys of `FindingsTable.knowledge` that a reader must cite to support this option
+    excluded_by: frozenset[str]  # finding phrases, any of which rules this option out
+
+
+@dataclass(frozen=True)
+class FindingsTable:
+    """The ground truth behind a question, in the phrases of its rationales.
+
+    `shown` and `absent` are disjoint; a phrase in neither says nothing that can be checked.
+    """
+
+    shown: frozenset[str]  # phrases that the image truly shows
+    absent: frozenset[str]  # phrases that it does not show
+    relevant: frozenset[str]  # phrases, true or false, that bear on the question
+    knowledge: Mapping[str, str]  # subject -> its definition; every fact that a rationale may cite
+    options: tuple[OptionFacts, ...]  # in the order of `Sample.options`
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One multiple-choice question about one image."""
+
+    sample_id: str  # unique within its dataset
+    image_id: str  # questions on the same picture share it: the unit of splitting and resampling
+    dataset: str
+    question_type: str
+    question: str
+    options: tuple[str, ...]  # texts without letters
+    answer: str  # a letter of LETTERS
+    rationale: str  # reference reasoning without tags; empty when the dataset has none
+    image: ImageSource
+    findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
+
+    @property
+    def letters(self) -> str:
+        """The letters of the options, in order."""
+        return LETTERS[: len(self.options)]
+
+    def option(self, letter: str) -> str:
+        """The text of the option under a letter."""
+        return self.options[self.letters.index(letter)]
