@@ -1,9 +1,9 @@
 """The sentences that reference rationales are made of, written and read by one grammar.
 
-    The image shows glands, uniform nuclei and loose stroma.      what is seen
-    Adenoma means glands, uniform nuclei and loose stroma.         a cited fact (criterion)
-    Adenosis is excluded by loose stroma.                          an eliminated option, with its reason
-    This is adenoma.                                               the conclusion
+    The image shows glands, uniform nuclei and loose stroma.               what is seen
+    By definition adenoma means glands, uniform nuclei and loose stroma.   a cited fact (criterion)
+    Here adenosis is excluded by loose stroma.                             an eliminated option, with its reason
+    This is adenoma.                                                       the conclusion
 
 A sentence of any other form is free text: it earns nothing and breaks nothing.
 """
@@ -64,12 +64,12 @@ def shows(phrases: Sequence[str]) -> str:
 
 def means(subject: str, definition: str) -> str:
     """The sentence that cites a fact."""
-    return f"{_capital(subject)} means {definition}."
+    return f"By definition {subject} means {definition}."
 
 
 def excludes(option: str, reason: str) -> str:
     """The sentence that eliminates an option."""
-    return f"{_capital(option)} is excluded by {reason}."
+    return f"Here {option} is excluded by {reason}."
 
 
 def concludes(option: str) -> str:
@@ -89,7 +89,7 @@ def read(text: str) -> Reading:
     excluded: dict[tuple[str, str], None] = {}
     concluded: dict[str, None] = {}
     for sentence in " ".join(text.lower().split()).split("."):
-        clause = sentence.strip()
+        clause = sentence.strip().removeprefix("by definition ").removeprefix("here ")
         subject_means, _, definition = clause.partition(" means ")
         subject_excluded, _, reason = clause.partition(" is excluded by ")
         if clause.startswith("the image shows "):
@@ -101,7 +101,3 @@ def read(text: str) -> Reading:
         elif reason:
             excluded[subject_excluded, reason] = None
     return Reading(tuple(seen), tuple(cited), tuple(excluded), tuple(concluded))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

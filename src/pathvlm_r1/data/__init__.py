@@ -1,0 +1,5 @@
+"""Data: samples with their truth, digital phantoms, readers of real sets, image-disjoint splits."""
+
+from pathvlm_r1.data.sample import LETTERS, FindingsTable, ImageSource, OptionFacts, Sample
+
+__all__ = ["LETTERS", "FindingsTable", "ImageSource", "OptionFacts", "Sample"]

@@ -1,0 +1,127 @@
+"""Pictures from files: one RGB picture whatever the encoding, or one clear error."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pathvlm_r1.data.errors import DatasetError
+
+MAX_PIXELS = 50_000_000  # above this a picture is refused from its header, before memory is taken
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")  # no EPS or PDF: Pillow would start another program
+
+_HEAD_BYTES = 512
+_GRAY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_UNSCALED_MODES = ("I", "F")
+# What Pillow's decoders raise on corrupt data; OSError covers truncated and unidentified files.
+_DECODING_FAULTS = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, LookupError, TypeError, OverflowError,
+)  # fmt: skip
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class FileImage:
+    """A picture in a file, decoded at every call of `load`."""
+
+    path: Path
+
+    def load(self) -> Image.Image:
+        """The first frame as RGB: EXIF orientation applied once, transparency on white, 16-bit gray scaled to 8.
+
+        Raises:
+            DatasetError: the file is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
+        """
+        with _opened(self.path) as picture:
+            if getattr(picture, "n_frames", 1) > 1:
+                warnings.warn(f"{self.path}: more than one frame, the first is used", stacklevel=2)
+            picture.seek(0)
+            picture.load()
+            return _rgb(ImageOps.exif_transpose(picture))
+
+
+def check_header(path: Path) -> None:
+    """Refuse from the first bytes what `FileImage.load` would refuse from them; nothing is decoded.
+
+    Raises:
+        DatasetError: missing, empty, not a regular file, not a picture, or too large.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture with its header read; every fault of opening and decoding becomes a `DatasetError`."""
+    _refuse_other_than_file(path)
+    try:
+        with path.open("rb") as file:
+            _refuse_other_than_picture(path, file.read(_HEAD_BYTES))
+            file.seek(0)
+            with Image.open(file, formats=FORMATS) as picture:
+                _refuse_unusable(path, picture)
+                yield picture
+    except DatasetError:
+        raise
+    except _BOMBS as bomb:
+        raise DatasetError(_too_large(path, "its header promises")) from bomb
+    except PermissionError as fault:
+        raise DatasetError(f"{path}: may not be read. Give this user the right to read it.") from fault
+    except _DECODING_FAULTS as fault:
+        raise DatasetError(f"{path}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}") from fault
+
+
+_AGAIN = "Fetch it again, or list its id under dataset.exclude."
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise DatasetError(f"{path}: a link to nothing. Fetch the file that it stands for.")
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file. Fetch it, or check the folder that the dataset is read from.")
+    if not path.is_file():  # opening a FIFO would wait for ever
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise DatasetError(f"{path}: {kind}, not a picture. Put the picture in its place.")
+
+
+def _refuse_other_than_picture(path: Path, head: bytes) -> None:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not head:
+        raise DatasetError(f"{path}: empty (0 bytes), it was not downloaded. {_AGAIN}")
+    if start.startswith(b"version https://git-lfs"):
+        raise DatasetError(f"{path}: a Git LFS pointer, the picture was not downloaded. Run `git lfs pull`.")
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        raise DatasetError(f"{path}: a web page, not a picture: the download failed. {_AGAIN}")
+
+
+def _refuse_unusable(path: Path, picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise DatasetError(_too_large(path, f"{width} x {height} is {width * height / 1e6:.0f} megapixels,"))
+    if picture.mode in _UNSCALED_MODES:
+        raise DatasetError(
+            f"{path}: gray values of 32 bits (mode {picture.mode}) have no agreed white. Export it with 8 or 16 bits."
+        )
+
+
+def _too_large(path: Path, found: str) -> str:
+    limit = f"{MAX_PIXELS // 1_000_000} megapixels"
+    return f"{path}: {found} more than the limit of {limit}. Cut the picture into tiles, or scale it down."
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in _GRAY16_MODES:
+        values = np.asarray(picture).astype(np.uint32)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")  # 65535 / 257 = 255
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,75 @@
+"""The phantom datasets: endless questions on rendered pictures, each fixed by (seed, split, index)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pathvlm_r1.data.phantom import ct, dermoscopy, fundus, histology, oct
+from pathvlm_r1.data.phantom.ontology import ONTOLOGIES
+from pathvlm_r1.data.phantom.questions import draw_question, question_types
+from pathvlm_r1.data.rationale import Style, write
+from pathvlm_r1.data.sample import LETTERS, Sample
+
+_RENDERERS = {
+    "histology": histology.render,
+    "ct": ct.render,
+    "dermoscopy": dermoscopy.render,
+    "fundus": fundus.render,
+    "oct": oct.render,
+}
+
+
+@dataclass(frozen=True)
+class PhantomImage:
+    """A phantom, rendered when it is asked for."""
+
+    modality: str
+    findings: Mapping[str, str]
+    key: tuple[int, ...]  # entropy of its generator
+    size: int  # pixels a side
+
+    def load(self) -> Image.Image:
+        """The RGB picture, the same at every call."""
+        return Image.fromarray(_RENDERERS[self.modality](self.findings, np.random.default_rng(self.key), self.size))
+
+
+@dataclass(frozen=True)
+class PhantomSource:
+    """One modality's questions; `sample` is a pure function of (seed, split, index)."""
+
+    dataset: str
+    modality: str
+    seed: int
+    image_size: int
+    style_shares: Mapping[str, float]  # style -> share of the reference rationales
+
+    def sample(self, split: str, index: int) -> Sample:
+        """The question at an index of a split. Splits never share a picture: their generators differ."""
+        ontology = ONTOLOGIES[self.modality]
+        key = (self.seed, zlib.crc32(f"{self.dataset}/{split}".encode()), index)
+        random = np.random.default_rng((*key, 0))
+        types = question_types(ontology)
+        question = draw_question(ontology, types[index % len(types)], random)
+        style = Style(str(random.choice(list(self.style_shares), p=list(self.style_shares.values()))))
+        name = f"{self.dataset}/{split}/{index:05d}"
+        return Sample(
+            sample_id=name,
+            image_id=name,
+            dataset=self.dataset,
+            question_type=question.question_type,
+            question=question.text,
+            options=question.options,
+            answer=LETTERS[question.answer],
+            rationale=write(question.argument, style),
+            image=PhantomImage(self.modality, question.findings, (*key, 1), self.image_size),
+            findings=question.table,
+        )
+
+    def samples(self, split: str, count: int) -> list[Sample]:
+        """The first `count` questions of a split."""
+        return [self.sample(split, index) for index in range(count)]

@@ -1,0 +1,100 @@
+"""From questions and pictures to the tensors that the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pathvlm_r1.model.processor import ImageTextProcessor
+
+IGNORED = -100  # label of a token without loss
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """A user's turn up to and including the opening of the assistant's."""
+
+    token_ids: list[int]
+    pixel_values: Tensor | None  # [patches, channels * temporal * patch * patch]; None without a picture
+    image_grid_thw: Tensor | None  # [images, 3]
+    image_key: str | None = None  # names the picture in a cache of its features
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A prompt with a completion, of which the tokens from `loss_from` on are learned."""
+
+    prompt: EncodedPrompt
+    completion_ids: list[int]
+    loss_from: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt.token_ids) + len(self.completion_ids)
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Right-padded rows for one forward pass: S = longest row."""
+
+    input_ids: Tensor  # [N, S]
+    attention_mask: Tensor  # [N, S]
+    mm_token_type_ids: Tensor  # [N, S], 1 at image tokens
+    labels: Tensor  # [N, S], IGNORED outside the learned tokens
+    prompts: tuple[EncodedPrompt, ...]
+
+    def to(self, device: torch.device) -> TokenBatch:
+        return TokenBatch(
+            self.input_ids.to(device), self.attention_mask.to(device), self.mm_token_type_ids.to(device),
+            self.labels.to(device), self.prompts,
+        )  # fmt: skip
+
+
+class Encoder:
+    """Tokenizes prompts and completions by the processor's own chat template."""
+
+    def __init__(self, processor: ImageTextProcessor) -> None:
+        self.processor = processor
+        self.tokenizer = processor.tokenizer
+        self.end_ids = [self.tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")]
+        self.pad_id = int(self.tokenizer.pad_token_id)
+
+    def prompt(self, text: str, image: Image.Image | None, *, image_key: str | None = None) -> EncodedPrompt:
+        """Encode one user turn, the picture first."""
+        parts = [*([{"type": "image"}] if image is not None else []), {"type": "text", "text": text}]
+        rendered = self.processor.apply_chat_template(
+            [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
+        )
+        if image is None:
+            return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
+        encoded = self.processor(text=[rendered], images=[image], return_tensors="pt")
+        return EncodedPrompt(
+            encoded["input_ids"][0].tolist(), encoded["pixel_values"], encoded["image_grid_thw"], image_key
+        )
+
+    def completion(self, text: str) -> list[int]:
+        """The token ids of an assistant's turn with its end token."""
+        return [*self.tokenizer(text)["input_ids"], self.end_ids[0]]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of a completion, without special tokens."""
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
+
+    def batch(self, rows: Sequence[EncodedRow]) -> TokenBatch:
+        """Pad rows on the right; masks come from lengths, never from token ids."""
+        width = max(row.length for row in rows)
+        input_ids = torch.full((len(rows), width), self.pad_id)
+        labels = torch.full((len(rows), width), IGNORED)
+        attention_mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for index, row in enumerate(rows):
+            prompt_length = len(row.prompt.token_ids)
+            input_ids[index, : row.length] = torch.tensor(row.prompt.token_ids + row.completion_ids)
+            attention_mask[index, : row.length] = 1
+            start = prompt_length + row.loss_from
+            labels[index, start : row.length] = input_ids[index, start : row.length]
+        image_tokens = (input_ids == self.processor.image_token_id).long()
+        return TokenBatch(input_ids, attention_mask, image_tokens, labels, tuple(row.prompt for row in rows))

@@ -1,0 +1,120 @@
+"""The policy: a Qwen2.5-VL model with what training and sampling ask of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pathvlm_r1.model.encoding import EncodedPrompt, TokenBatch
+
+
+class FeatureCache:
+    """Vision features by picture, least recently used first out; only for a vision tower that does not train."""
+
+    def __init__(self, pictures: int) -> None:
+        self.pictures = pictures
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
+
+    def get(self, key: str | None) -> Tensor | None:
+        if key is None or key not in self._features:
+            return None
+        self._features.move_to_end(key)
+        return self._features[key]
+
+    def put(self, key: str | None, features: Tensor) -> None:
+        if key is None or self.pictures == 0:
+            return
+        self._features[key] = features
+        if len(self._features) > self.pictures:
+            self._features.popitem(last=False)
+
+
+class Policy(nn.Module):
+    """A vision-language model seen as a distribution over completions.
+
+    The distribution is softmax(logits / temperature) with the suppressed token ids at -inf, in sampling and training alike.
+    """
+
+    def __init__(self, model: nn.Module, *, suppressed_ids: Sequence[int], temperature: float, cached_pictures: int) -> None:
+        super().__init__()
+        self.model = model
+        self.temperature = temperature
+        self.suppressed_ids = list(suppressed_ids)
+        self._cache = FeatureCache(cached_pictures)
+
+    @property
+    def core(self) -> Any:
+        """The Qwen2_5_VLForConditionalGeneration under an adapter, if there is one."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def is_vision_frozen(self) -> bool:
+        return not any(parameter.requires_grad for parameter in self.core.model.visual.parameters())
+
+    def image_features(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
+        """Features [tokens, D] of the pictures of the prompts that have one, each distinct picture encoded once."""
+        with_picture = [prompt for prompt in prompts if prompt.pixel_values is not None]
+        if not self.is_vision_frozen:
+            return self._encode(with_picture)
+        known = [self._cache.get(prompt.image_key) for prompt in with_picture]
+        missing = [prompt for prompt, features in zip(with_picture, known, strict=True) if features is None]
+        with torch.no_grad():
+            encoded = iter(self._encode(missing))
+        result = []
+        for prompt, features in zip(with_picture, known, strict=True):
+            if features is None:
+                features = next(encoded)
+                self._cache.put(prompt.image_key, features)
+            result.append(features)
+        return result
+
+    def _encode(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
+        if not prompts:
+            return []
+        pixels = torch.cat([p.pixel_values for p in prompts if p.pixel_values is not None]).to(self.device)
+        grids = torch.cat([p.image_grid_thw for p in prompts if p.image_grid_thw is not None]).to(self.device)
+        features = self.core.model.get_image_features(pixels, grids).pooler_output
+        per_prompt = iter(features)
+        return [torch.cat([next(per_prompt) for _ in p.image_grid_thw]) for p in prompts if p.image_grid_thw is not None]
+
+    def embed(self, input_ids: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
+        """Token embeddings [N, S, D] with the image tokens replaced by the features of the rows' pictures."""
+        embeddings = self.core.get_input_embeddings()(input_ids)
+        features = self.image_features(prompts)
+        if not features:
+            return embeddings
+        is_image = (input_ids == self.core.config.image_token_id)[..., None]
+        return embeddings.masked_scatter(is_image, torch.cat(features).to(embeddings.dtype))
+
+    def positions(self, input_ids: Tensor, attention_mask: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
+        """Multimodal rotary positions [3, N, S]."""
+        grids = [prompt.image_grid_thw for prompt in prompts if prompt.image_grid_thw is not None]
+        image_tokens = (input_ids == self.core.config.image_token_id).long()
+        positions, _ = self.core.model.get_rope_index(
+            input_ids, image_tokens, image_grid_thw=torch.cat(grids) if grids else None, attention_mask=attention_mask
+        )
+        return positions
+
+    def hidden_states(self, batch: TokenBatch) -> Tensor:
+        """The last layer's states [N, S, D]."""
+        output = self.core.model.language_model(
+            inputs_embeds=self.embed(batch.input_ids, batch.prompts),
+            attention_mask=batch.attention_mask,
+            position_ids=self.positions(batch.input_ids, batch.attention_mask, batch.prompts),
+            use_cache=False,
+        )
+        return output.last_hidden_state
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """The policy's logits [..., V] in float32: divided by the temperature, suppressed ids at -inf."""
+        logits = self.core.lm_head(hidden_states).float() / self.temperature
+        logits[..., self.suppressed_ids] = -torch.inf
+        return logits
