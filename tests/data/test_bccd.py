@@ -14,7 +14,6 @@ import pytest
 from drawn_bccd import UNBOXED, draw_bccd
 
 from pathvlm_r1.data.bccd import OFFICIAL_LISTS, BccdSplit, load_bccd, read_bccd
-from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.rationale import read
 from pathvlm_r1.data.sample import Sample
 from pathvlm_r1.data.text_floor import text_only_floor
@@ -48,12 +47,6 @@ def splits(root: Path, request: pytest.FixtureRequest) -> dict[str, BccdSplit]:
     return {split: read_bccd(root, split=split, **settings) for split in OFFICIAL_LISTS}
 
 
-@pytest.fixture
-def broken(tmp_path: Path) -> Path:
-    """A drawn folder that a test may spoil."""
-    return draw_bccd(tmp_path)
-
-
 def load(root: Path, split: str = "sft", **changed: object) -> list[Sample]:
     settings = {"seed": 0, "style_shares": SHARES, "rl_share": 0.5} | changed
     return load_bccd(root, split=split, **settings)
@@ -78,7 +71,7 @@ def annotated(root: Path, sample: Sample) -> int:
 
 def test_no_photograph_is_in_two_splits(splits):
     images = {name: {sample.image_id for sample in split.samples} for name, split in splits.items()}
-    assert all(images[one].isdisjoint(other) for one, other in permutations(images, 2) for other in [images[other]])
+    assert all(images[one].isdisjoint(images[other]) for one, other in permutations(images, 2))
 
 
 def test_sft_and_rl_share_the_official_train_list_and_the_others_are_official(root, splits):
@@ -93,9 +86,9 @@ def test_sft_and_rl_share_the_official_train_list_and_the_others_are_official(ro
 def test_the_rl_share_sets_the_part_of_rl(drawn):
     sizes = [
         read_bccd(drawn, split="rl", seed=0, style_shares=SHARES, rl_share=share).report.photographs
-        for share in (0.25, 0.5, 0.75)
+        for share in (0.3, 0.5, 0.7)
     ]
-    assert sizes == [6, 12, 18]
+    assert sizes == [7, 12, 16]
 
 
 def test_exactly_one_option_holds_the_annotated_count_and_it_is_the_answer(root, splits):
@@ -130,6 +123,8 @@ def test_every_comparison_text_has_as_many_photographs_for_either_answer(splits)
             answers.setdefault((sample.question, *sample.options), Counter())[sample.answer] += 1
         assert answers
         assert all(counter["A"] == counter["B"] for counter in answers.values())
+    first = {sample.options[0][:4] for split in splits.values() for sample in of_type(split, "comparison")}
+    assert first == {"at m", "more"}  # either option comes first
 
 
 def test_rules_that_read_the_text_alone_are_at_chance(splits):
@@ -183,19 +178,21 @@ def test_red_cells_without_a_box_are_not_asked_for_and_not_judged(drawn):
     assert not [phrase for phrase in findings.shown | findings.absent if "red cell" in phrase]
 
 
-def test_styles_are_drawn_by_their_shares(root):
-    assert all(sample.rationale.startswith("This is ") for sample in load(root, style_shares={"terse": 1.0}))
-    lengths = Counter(sample.rationale.count(". ") for sample in load(root))
-    assert {0, 1} < set(lengths)
+def test_styles_are_drawn_by_their_shares(drawn):
+    assert all(sample.rationale.startswith("This is ") for sample in load(drawn, style_shares={"terse": 1.0}))
+    sentences = [sample.rationale.count(".") for split in OFFICIAL_LISTS for sample in load(drawn, split)]
+    for fewest, most, style in ((1, 1, "terse"), (2, 2, "partial"), (4, 5, "complete")):
+        share = sum(fewest <= count <= most for count in sentences) / len(sentences)
+        assert abs(share - SHARES[style]) < 4 * (0.25 / len(sentences)) ** 0.5  # four standard errors
 
 
-def test_the_same_seed_gives_the_same_questions_and_another_seed_others(root):
-    assert load(root) == load(root)
-    assert load(root) != load(root, seed=1)
+def test_the_same_seed_gives_the_same_questions_and_another_seed_others(drawn):
+    assert load(drawn) == load(drawn)
+    assert load(drawn) != load(drawn, seed=1)
 
 
-def test_samples_have_unique_ids_and_survive_pickling(root):
-    samples = [sample for split in OFFICIAL_LISTS for sample in load(root, split)]
+def test_samples_have_unique_ids_and_survive_pickling(splits):
+    samples = [sample for split in splits.values() for sample in split.samples]
     assert len({sample.sample_id for sample in samples}) == len(samples)
     assert all(sample.sample_id == f"{sample.image_id}/{sample.question_type}" for sample in samples)
     assert pickle.loads(pickle.dumps(samples)) == samples  # noqa: S301 (our own bytes)
@@ -217,7 +214,7 @@ def test_the_report_accounts_for_every_photograph_and_is_logged(root, splits, ca
 def test_the_real_folder_has_its_known_counts_and_quartiles():
     root = Path(os.environ["BCCD_ROOT"])
     lists = read_folder(root, lists=("train", "val", "test"), classes=("RBC", "WBC", "Platelets"))
-    totals = Counter[str]()
+    totals: Counter[str] = Counter()
     for photograph in (photograph for members in lists.values() for photograph in members):
         totals.update(photograph.counts)
     assert {name: len(members) for name, members in lists.items()} == {"train": 205, "val": 87, "test": 72}
@@ -227,67 +224,3 @@ def test_the_real_folder_has_its_known_counts_and_quartiles():
     assert Counter(sample.question_type for sample in load(root, "test")) == {
         "platelets": 28, "red_cells": 48, "comparison": 68,
     }  # fmt: skip
-
-
-def test_a_missing_root_says_what_to_clone_and_which_key_to_set(tmp_path):
-    for folder in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(
-            DatasetError, match=r"Clone .*Shenggan/BCCD_Dataset and set dataset\.root to its inner BCCD"
-        ):
-            load(folder)
-
-
-def test_faults_of_lists_pictures_and_annotations_are_listed_together(broken):
-    (broken / "JPEGImages" / "BloodImage_00001.jpg").unlink()
-    (broken / "JPEGImages" / "BloodImage_00002.jpg").write_text("version https://git-lfs.github.com/spec/v1\n")
-    (broken / "Annotations" / "BloodImage_00003.xml").write_text("<annotation>\n</annotation>")
-    lists = broken / "ImageSets" / "Main"
-    with (lists / "train.txt").open("a") as train:
-        train.write("BloodImage_00000\n")
-    with (lists / "test.txt").open("a") as test:
-        test.write("BloodImage_00005\n")
-    (lists / "val.txt").write_text("\n")
-    with pytest.raises(DatasetError) as caught:
-        load(broken)
-    message = str(caught.value)
-    assert "6 faults" in message
-    for expected in (
-        r"BloodImage_00001\.jpg: no such file",
-        r"BloodImage_00002\.jpg: a Git LFS pointer",
-        r"BloodImage_00003\.xml: no object with a box",
-        r"train\.txt:25: BloodImage_00000 is already listed at .*train\.txt:1",
-        r"test\.txt:10: BloodImage_00005 is already listed at .*train\.txt:6",
-        r"val\.txt: an empty list",
-    ):
-        assert re.search(expected, message), expected
-
-
-def test_an_answer_that_no_photograph_has_is_named_with_its_split(broken):
-    for path in (broken / "Annotations").iterdir():
-        path.write_text(path.read_text().replace("Platelets", "WBC"))
-    with pytest.raises(DatasetError, match=r"split 'sft': no photograph has one platelet or two platelets or three"):
-        load(broken)
-
-
-def test_red_cell_counts_without_four_quartiles_are_refused(broken):
-    for path in (broken / "Annotations").iterdir():
-        path.write_text(path.read_text().replace("RBC", "WBC").replace("WBC", "RBC", 1))
-    with pytest.raises(DatasetError, match="quartiles 1, 1, 1: too many are equal"):
-        load(broken)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"split": "train"}, "split is 'train': choose one of sft, rl, validation, test"),
-        ({"seed": -1}, "seed is -1: 0 or more"),
-        ({"style_shares": {"terse": 0.4}}, "terse, partial, complete shares of 0 or more that sum to 1"),
-        ({"style_shares": {"verbose": 1.0}}, "terse, partial, complete shares of 0 or more that sum to 1"),
-        ({"style_shares": {"terse": 2.0, "partial": -1.0}}, "shares of 0 or more that sum to 1"),
-        ({"rl_share": 0.0}, "rl_share is 0.0: between 0 and 1"),
-        ({"rl_share": 1.0}, "rl_share is 1.0: between 0 and 1"),
-    ],
-)
-def test_arguments_out_of_range_are_refused_before_the_folder_is_read(tmp_path, changed, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load(tmp_path / "nowhere", **changed)

@@ -19,7 +19,17 @@ from PIL import Image, ImageOps
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.images import FileImage, check_header
 
-ORIENTATION = 0x0112
+ORIENTATION = 0x0112  # the EXIF tag
+UPRIGHT = {  # what each value asks for, in the words of the EXIF standard: where the stored row 0 and column 0 lie
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
+    8: lambda stored: np.rot90(stored),
+}
 GRAY = np.add.outer(np.arange(40), 3 * np.arange(50)).astype(np.uint8)
 RGB = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)
 ALPHA = np.where(np.indices(GRAY.shape).sum(axis=0) % 3 == 0, 0, 128).astype(np.uint8)
@@ -82,7 +92,7 @@ def test_transparency_is_composed_on_white(tmp_path):
     assert abs(loaded(path) - on_white(RGB, ALPHA)).max() <= 1  # Pillow composes in whole numbers
     Image.merge("LA", [Image.fromarray(GRAY), Image.fromarray(ALPHA)]).save(path)
     assert abs(loaded(path) - on_white(gray_as_rgb(GRAY), ALPHA)).max() <= 1
-    palette = Image.fromarray(np.zeros((4, 4), np.uint8), mode=None).convert("P")
+    palette = Image.fromarray(np.zeros((4, 4), np.uint8)).convert("P")
     palette.save(path, transparency=0)
     assert (loaded(path) == 255).all()
 
@@ -94,25 +104,16 @@ def test_cmyk_jpeg_has_the_colours_of_its_rgb(tmp_path):
     assert abs(loaded(path) - np.asarray(flat).astype(int)).max() <= 4  # JPEG rounding
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])
 def test_exif_orientation_is_applied_exactly_once(tmp_path, orientation, suffix):
     path = tmp_path / f"one.{suffix}"
-    corner = np.zeros((16, 32, 3), np.uint8)
-    corner[:8, :8] = (255, 0, 0)
+    stored = np.zeros((16, 32, 3), np.uint8)
+    stored[:8, :8], stored[8:, :8] = 255, 120  # whole JPEG blocks; no two orientations look alike
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(corner).save(path, exif=exif)
-    turned = {2: [0], 3: [1], 4: [4], 5: [5], 6: [3], 7: [6], 8: [2]}.get(orientation, [])
-    methods = {0: Image.Transpose.FLIP_LEFT_RIGHT, 1: Image.Transpose.ROTATE_180, 2: Image.Transpose.ROTATE_90,
-               3: Image.Transpose.ROTATE_270, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-               6: Image.Transpose.TRANSVERSE}  # fmt: skip
-    expected = Image.fromarray(corner)
-    for step in turned:
-        expected = expected.transpose(methods[step])
-    found = loaded(path)
-    assert found.shape == np.asarray(expected).shape
-    assert abs(found - np.asarray(expected).astype(int)).max() <= (8 if suffix == "jpg" else 0)
+    Image.fromarray(stored).save(path, exif=exif)
+    assert (abs(loaded(path) - UPRIGHT[orientation](stored).astype(int)) <= 2).all()  # JPEG rounding
 
 
 def test_a_picture_of_several_frames_gives_the_first_and_says_so(tmp_path):
@@ -136,7 +137,7 @@ def test_a_source_survives_pickling(tmp_path):
         (b"", r"empty \(0 bytes\), it was not downloaded"),
         (b"\n <!DOCTYPE html><html>", "a web page, not a picture"),
         (b"<HTML><body>404", "a web page, not a picture"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer.* git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer.*`git lfs pull`"),
         (b"not a picture at all", "truncated, corrupt or of an unknown format"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "truncated, corrupt or of an unknown format"),
     ],
@@ -221,6 +222,7 @@ def test_any_bytes_give_a_picture_or_a_dataset_error(scratch, whole, cut, spoilt
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of damage that it can pass over
         try:
-            assert FileImage(scratch).load().mode == "RGB"
+            outcome = FileImage(scratch).load().mode
         except DatasetError as error:
-            assert str(error).startswith(str(scratch))
+            outcome = str(error)
+    assert outcome == "RGB" or outcome.startswith(f"{scratch}: ")

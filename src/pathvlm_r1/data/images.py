@@ -18,6 +18,7 @@ from pathvlm_r1.data.errors import DatasetError
 MAX_PIXELS = 50_000_000  # above this a picture is refused from its header, before memory is taken
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")  # no EPS or PDF: Pillow would start another program
 
+_AGAIN = "Fetch it again, or take it out of the dataset."
 _HEAD_BYTES = 512
 _GRAY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _UNSCALED_MODES = ("I", "F")
@@ -61,8 +62,8 @@ def check_header(path: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture with its header read; every fault of opening and decoding becomes a `DatasetError`."""
-    _refuse_other_than_file(path)
     try:
+        _refuse_other_than_file(path)
         with path.open("rb") as file:
             _refuse_other_than_picture(path, file.read(_HEAD_BYTES))
             file.seek(0)
@@ -77,9 +78,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DatasetError(f"{path}: may not be read. Give this user the right to read it.") from fault
     except _DECODING_FAULTS as fault:
         raise DatasetError(f"{path}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}") from fault
-
-
-_AGAIN = "Fetch it again, or list its id under dataset.exclude."
 
 
 def _refuse_other_than_file(path: Path) -> None:

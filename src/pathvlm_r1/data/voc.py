@@ -65,10 +65,10 @@ def count_objects(path: Path, classes: Collection[str]) -> dict[str, int]:
 
 def _object_names(path: Path) -> list[tuple[int, str]]:
     """Line and class name of every object."""
-    if not path.is_file():  # a FIFO would never end
-        raise DatasetError(f"{path}: no such annotation file. Fetch it, or take its id out of the lists.")
     reader = _ObjectReader(path)
     try:
+        if not path.is_file():  # a FIFO would never end
+            raise DatasetError(f"{path}: no such annotation file. Fetch it, or take its id out of the lists.")
         reader.parser.Parse(path.read_bytes(), True)  # noqa: FBT003 (expat takes no keyword)
     except expat.ExpatError as error:
         raise DatasetError(f"{path}:{error.lineno}: malformed XML ({error}). Fetch the file again.") from error

@@ -32,12 +32,7 @@ class CountedTokens:
     ) -> CountedTokens:
         """Zero what does not count, before any arithmetic: not even nan gets through, to the loss or to the gradient.
 
-        Args:
-            log_probs: [N, C] float32 or float64.
-            old_log_probs: [N, C].
-            reference_log_probs: [N, C], or None where no KL is asked for.
-            advantages: [N].
-            mask: [N, C] bool.
+        `log_probs` [N, C] is float32 or float64, `mask` [N, C] bool, `advantages` [N]; the others are [N, C].
 
         Raises:
             ValueError: other shapes or types; every fault is listed.

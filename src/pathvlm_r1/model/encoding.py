@@ -84,6 +84,13 @@ class Encoder:
         """The text of a completion, without special tokens."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
 
+    def batches(self, rows: Sequence[EncodedRow], rows_per_batch: int) -> list[TokenBatch]:
+        """Rows of like length together, so that little is padding; every row once."""
+        by_length = sorted(rows, key=lambda row: row.length)
+        return [
+            self.batch(by_length[start : start + rows_per_batch]) for start in range(0, len(rows), rows_per_batch)
+        ]
+
     def batch(self, rows: Sequence[EncodedRow]) -> TokenBatch:
         """Pad rows on the right; masks come from lengths, never from token ids."""
         width = max(row.length for row in rows)

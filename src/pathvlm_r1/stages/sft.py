@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from pathvlm_r1.model.encoding import IGNORED, TokenBatch
 from pathvlm_r1.model.policy import Policy
 
 
-def supervised_loss(policy: Policy, batch: TokenBatch) -> tuple[Tensor, int]:
-    """Mean cross-entropy over the learned tokens, in nats, and how many there are.
+def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
+    """Sum of the cross-entropy over the learned tokens, in nats.
 
     The head runs on the positions that predict a learned token, never on the prompt.
     """
@@ -22,7 +23,12 @@ def supervised_loss(policy: Policy, batch: TokenBatch) -> tuple[Tensor, int]:
     is_learned = targets != IGNORED
     hidden = policy.hidden_states(batch)[:, :-1][is_learned]  # [tokens, D]
     logits = policy.core.lm_head(hidden).float()
-    return nn.functional.cross_entropy(logits, targets[is_learned]), int(is_learned.sum())
+    return nn.functional.cross_entropy(logits, targets[is_learned], reduction="sum")
+
+
+def learned_tokens(batches: Sequence[TokenBatch]) -> int:
+    """How many tokens bear loss."""
+    return sum(int((batch.labels[:, 1:] != IGNORED).sum()) for batch in batches)
 
 
 def warmup_cosine(step: int, *, warmup_steps: int, total_steps: int) -> float:
