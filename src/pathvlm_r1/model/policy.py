@@ -39,11 +39,15 @@ class Policy(nn.Module):
     The distribution is softmax(logits / temperature) with the suppressed token ids at -inf, in sampling and training alike.
     """
 
-    def __init__(self, model: nn.Module, *, suppressed_ids: Sequence[int], temperature: float, cached_pictures: int) -> None:
+    suppressed_ids: Tensor
+
+    def __init__(
+        self, model: nn.Module, *, suppressed_ids: Sequence[int], temperature: float, cached_pictures: int
+    ) -> None:
         super().__init__()
         self.model = model
         self.temperature = temperature
-        self.suppressed_ids = list(suppressed_ids)
+        self.register_buffer("suppressed_ids", torch.tensor(list(suppressed_ids), dtype=torch.long), persistent=False)
         self._cache = FeatureCache(cached_pictures)
 
     @property
@@ -113,8 +117,11 @@ class Policy(nn.Module):
         )
         return output.last_hidden_state
 
+    def raw_logits(self, hidden_states: Tensor) -> Tensor:
+        """Logits [..., V] in float32 at temperature 1, suppressed ids at -inf."""
+        logits: Tensor = self.core.lm_head(hidden_states).float()
+        return logits.index_fill(-1, self.suppressed_ids.to(logits.device), -torch.inf)
+
     def logits(self, hidden_states: Tensor) -> Tensor:
-        """The policy's logits [..., V] in float32: divided by the temperature, suppressed ids at -inf."""
-        logits = self.core.lm_head(hidden_states).float() / self.temperature
-        logits[..., self.suppressed_ids] = -torch.inf
-        return logits
+        """The policy's logits [..., V]: divided by its temperature."""
+        return self.raw_logits(hidden_states) / self.temperature

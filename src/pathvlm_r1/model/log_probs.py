@@ -1,0 +1,117 @@
+"""Log-probabilities of sampled completions, with the prompt of a group computed once.
+
+A group becomes one sequence [prompt | completion 1 | ... | completion G]: every completion sees the prompt and itself, and its
+positions start after the prompt's largest, as if it stood there alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pathvlm_r1.model.encoding import EncodedPrompt
+from pathvlm_r1.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class PromptGroup:
+    """A prompt with some of the completions that were sampled from it."""
+
+    prompt: EncodedPrompt
+    completions: tuple[list[int], ...]  # token ids, each at least one
+
+    @property
+    def length(self) -> int:
+        """Tokens of the packed sequence."""
+        return len(self.prompt.token_ids) + sum(map(len, self.completions))
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Groups as padded rows; S = longest packed sequence, N = completions of all groups, C = longest completion."""
+
+    input_ids: Tensor  # [B, S]
+    segments: Tensor  # [B, S]: 0 prompt, g completion g, -1 padding
+    offsets: Tensor  # [B, S]: place within its segment
+    predictors: Tensor  # [N, C]: flat index into [B * S] of the state that predicts each token
+    targets: Tensor  # [N, C]
+    mask: Tensor  # [N, C], True at tokens
+
+
+def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probs of every completion's tokens under the policy's distribution, and its entropy there.
+
+    Returns:
+        log_probs [N, C] with 0 beyond a completion, entropy [N, C] in nats without gradient, mask [N, C];
+        N runs over the completions of the first group, then the second, and so on.
+    """
+    packed = _pack(groups, policy.device)
+    prompts = [group.prompt for group in groups]
+    embeddings = policy.embed(packed.input_ids, prompts)
+    hidden = policy.core.model.language_model(
+        inputs_embeds=embeddings,
+        attention_mask={"full_attention": _block_mask(packed, embeddings.dtype)},
+        position_ids=_positions(policy, packed, prompts),
+        use_cache=False,
+    ).last_hidden_state
+    states = hidden.flatten(0, 1)[packed.predictors[packed.mask]]  # [tokens, D]
+    distribution = policy.logits(states).log_softmax(dim=-1)  # [tokens, V]
+    chosen = distribution.gather(-1, packed.targets[packed.mask][:, None])[:, 0]
+    log_probs = torch.zeros(packed.mask.shape, device=chosen.device).masked_scatter(packed.mask, chosen)
+    with torch.no_grad():
+        per_token = torch.special.entr(distribution.exp()).sum(dim=-1)
+        entropy = torch.zeros_like(log_probs).masked_scatter(packed.mask, per_token)
+    return log_probs, entropy, packed.mask
+
+
+def _pack(groups: Sequence[PromptGroup], device: torch.device) -> _Packed:
+    width = max(group.length for group in groups)
+    completions = [ids for group in groups for ids in group.completions]
+    longest = max(map(len, completions))
+    input_ids = torch.zeros(len(groups), width, dtype=torch.long)
+    segments = torch.full((len(groups), width), -1)
+    offsets = torch.zeros(len(groups), width, dtype=torch.long)
+    predictors = torch.zeros(len(completions), longest, dtype=torch.long)
+    targets = torch.zeros(len(completions), longest, dtype=torch.long)
+    mask = torch.zeros(len(completions), longest, dtype=torch.bool)
+    row = 0
+    for index, group in enumerate(groups):
+        prompt_length = len(group.prompt.token_ids)
+        start = 0
+        for segment, ids in enumerate((group.prompt.token_ids, *group.completions)):
+            here = slice(start, start + len(ids))
+            input_ids[index, here] = torch.tensor(ids)
+            segments[index, here] = segment
+            offsets[index, here] = torch.arange(len(ids))
+            if segment > 0:
+                places = torch.arange(start - 1, start + len(ids) - 1)
+                places[0] = prompt_length - 1  # the prompt's last token predicts the first of every completion
+                predictors[row, : len(ids)] = index * width + places
+                targets[row, : len(ids)] = torch.tensor(ids)
+                mask[row, : len(ids)] = True
+                row += 1
+            start += len(ids)
+    tensors = (input_ids, segments, offsets, predictors, targets, mask)
+    return _Packed(*(tensor.to(device) for tensor in tensors))
+
+
+def _block_mask(packed: _Packed, dtype: torch.dtype) -> Tensor:
+    """Additive attention mask [B, 1, S, S]; padding sees itself, so that no row is empty."""
+    place = torch.arange(packed.segments.shape[1], device=packed.segments.device)
+    is_earlier = place[None, :] <= place[:, None]
+    query, key = packed.segments[:, :, None], packed.segments[:, None, :]
+    is_visible = is_earlier & ((key == query) | ((key == 0) & (query > 0)))
+    return torch.zeros(is_visible.shape, dtype=dtype, device=place.device).masked_fill_(
+        ~is_visible, torch.finfo(dtype).min
+    )[:, None]
+
+
+def _positions(policy: Policy, packed: _Packed, prompts: Sequence[EncodedPrompt]) -> Tensor:
+    """Rotary positions [3, B, S]: the prompt's own, then each completion from its largest on."""
+    is_prompt = packed.segments == 0
+    positions = policy.positions(packed.input_ids, is_prompt.long(), prompts)
+    largest = positions.masked_fill(~is_prompt, 0).amax(dim=(0, 2))  # [B]
+    return torch.where(is_prompt, positions, largest[None, :, None] + 1 + packed.offsets)

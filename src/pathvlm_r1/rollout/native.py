@@ -1,0 +1,135 @@
+"""The native engine: each prompt and its picture pass the model once, then a plain loop decodes its completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pathvlm_r1.model import EncodedPrompt, Policy
+from pathvlm_r1.rollout.cache import preallocated_cache, select_rows
+from pathvlm_r1.rollout.sampling import Decoding, draw
+
+
+@dataclass(frozen=True)
+class SampledCompletion:
+    """The tokens of one completion, up to and including its end token if it has one."""
+
+    token_ids: list[int]
+    log_probs: Tensor  # [C] float32, of the tokens as they were sampled
+    is_ended: bool  # False: the cap cut it off
+
+
+class NativeEngine:
+    """Samples groups of completions from the policy itself.
+
+    Args:
+        end_ids: a completion stops at the first of these.
+        rows_per_batch: completions decoded together; changes speed and memory, and with sampling the draws.
+    """
+
+    def __init__(self, *, end_ids: Sequence[int], rows_per_batch: int) -> None:
+        self.end_ids = list(end_ids)
+        self.rows_per_batch = rows_per_batch
+
+    @torch.no_grad()
+    def sample(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
+               generator: torch.Generator) -> list[list[SampledCompletion]]:  # fmt: skip
+        """`group_size` completions for each prompt, in the order of the prompts."""
+        was_training = policy.training
+        policy.eval()  # dropout would sample from another network than the one that is trained
+        prompts_per_batch = max(1, self.rows_per_batch // group_size)
+        groups: list[list[SampledCompletion]] = []
+        for start in range(0, len(prompts), prompts_per_batch):
+            decoder = _Decoder(policy, prompts[start : start + prompts_per_batch], group_size, decoding, self.end_ids)
+            rows = decoder.run(generator)
+            groups += [rows[index : index + group_size] for index in range(0, len(rows), group_size)]
+        policy.train(was_training)
+        return groups
+
+
+class _Decoder:
+    """The state of one decoding loop; rows leave it as they end."""
+
+    def __init__(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
+                 end_ids: Sequence[int]) -> None:  # fmt: skip
+        self.policy, self.decoding = policy, decoding
+        self.end_ids = torch.tensor(end_ids, device=policy.device)
+        rows = len(prompts) * group_size
+        self.tokens = torch.zeros(rows, decoding.max_completion_tokens, dtype=torch.long, device=policy.device)
+        self.log_probs = torch.zeros(rows, decoding.max_completion_tokens, device=policy.device)
+        self.lengths = torch.full((rows,), decoding.max_completion_tokens, device=policy.device)
+        self.is_ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
+        self.active = torch.arange(rows, device=policy.device)  # rows still decoded, by their place in the output
+        self._prefill(prompts, group_size)
+
+    def _prefill(self, prompts: Sequence[EncodedPrompt], group_size: int) -> None:
+        """Run every prompt once and repeat its cache for the group; prompts are padded on the left."""
+        width = max(len(prompt.token_ids) for prompt in prompts)
+        device = self.policy.device
+        input_ids = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
+        is_token = torch.zeros(len(prompts), width, dtype=torch.bool, device=device)
+        for row, prompt in enumerate(prompts):
+            start = width - len(prompt.token_ids)
+            input_ids[row, start:] = torch.tensor(prompt.token_ids)
+            is_token[row, start:] = True
+        capacity = width + self.decoding.max_completion_tokens
+        self.cache = preallocated_cache(self.policy.core.config.text_config.num_hidden_layers, capacity)
+        positions = self.policy.positions(input_ids, is_token.long(), prompts)
+        hidden = self.policy.core.model.language_model(
+            inputs_embeds=self.policy.embed(input_ids, prompts), attention_mask=is_token.long(),
+            position_ids=positions, past_key_values=self.cache, use_cache=True,
+        ).last_hidden_state[:, -1]  # fmt: skip
+        spread = torch.arange(len(prompts), device=device).repeat_interleave(group_size)
+        select_rows(self.cache, spread)
+        self.logits = self.policy.raw_logits(hidden)[spread]
+        self.next_position = (positions.amax(dim=(0, 2)) + 1)[spread]
+        self.mask = None
+        if not is_token.all():
+            unmasked = torch.zeros(len(prompts), 1, 1, capacity, dtype=hidden.dtype, device=device)
+            unmasked[..., :width].masked_fill_(~is_token[:, None, None], torch.finfo(hidden.dtype).min)
+            self.mask = unmasked[spread]
+
+    def run(self, generator: torch.Generator) -> list[SampledCompletion]:
+        """Decode until every row has ended or reached the cap."""
+        for step in range(self.decoding.max_completion_tokens):
+            tokens, log_probs = draw(self.logits, self.decoding, generator)
+            self.tokens[self.active, step] = tokens
+            self.log_probs[self.active, step] = log_probs
+            tokens = self._retire(tokens, torch.isin(tokens, self.end_ids), step)
+            if len(self.active) == 0:
+                break
+            if step + 1 < self.decoding.max_completion_tokens:
+                self._advance(tokens)
+        token_ids, lengths = self.tokens.tolist(), self.lengths.tolist()
+        return [
+            SampledCompletion(token_ids[row][:length], self.log_probs[row, :length].cpu(), bool(self.is_ended[row]))
+            for row, length in enumerate(lengths)
+        ]
+
+    def _retire(self, tokens: Tensor, has_ended: Tensor, step: int) -> Tensor:
+        """Take ended rows out of the batch; returns the tokens of the others."""
+        if not has_ended.any():
+            return tokens
+        ended = self.active[has_ended]
+        self.lengths[ended] = step + 1
+        self.is_ended[ended] = True
+        kept = (~has_ended).nonzero()[:, 0]
+        self.active, self.next_position = self.active[kept], self.next_position[kept]
+        self.mask = None if self.mask is None else self.mask[kept]
+        select_rows(self.cache, kept)
+        return tokens[kept]
+
+    def _advance(self, tokens: Tensor) -> None:
+        """One step of the model for the rows still decoded."""
+        length = self.cache.get_seq_length() + 1
+        hidden = self.policy.core.model.language_model(
+            inputs_embeds=self.policy.core.get_input_embeddings()(tokens[:, None]),
+            attention_mask={"full_attention": None if self.mask is None else self.mask[..., :length]},
+            position_ids=self.next_position[None, :, None].expand(3, -1, -1),
+            past_key_values=self.cache, use_cache=True,
+        ).last_hidden_state[:, 0]  # fmt: skip
+        self.logits = self.policy.raw_logits(hidden)
+        self.next_position = self.next_position + 1
