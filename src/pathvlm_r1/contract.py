@@ -17,11 +17,11 @@ _SUFFIX = (
     "First write your reasoning between <think> and </think>, "
     "then the letter of the right option between <answer> and </answer>."
 )
-_BLOCK = re.compile(r"<answer>([^<]*)</answer>")
 _TAG = re.compile(r"</?(?:think|answer)>")
 _ORDERED_TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 _DELIMITERS = " \t\r\n.:;,)(]["
 _FINAL_LETTER = re.compile(r"(?:^|[\s(])([A-Z])[).:\s]*$")
+_LONE_LETTER = re.compile(r"(?<![\w-])[A-Z](?![\w-])")  # the B of "A/B" and of '"B": ..', not that of "B-cell"
 _LETTER_AND_TEXT = re.compile(r"^\(?([A-Za-z])(?:[).:\]]\s*|\s+)(.+)$", re.DOTALL)
 
 
@@ -65,9 +65,10 @@ class Contract:
         is_formatted = tags == _ORDERED_TAGS and _is_framed(text)
         if not tags:
             return Parsed(_final_letter(text, options), states_text=False, is_formatted=False)
-        readings = {_read_block(block, options) for block in _BLOCK.findall(text)}
-        letter, states_text = readings.pop() if len(readings) == 1 else (None, False)
-        return Parsed(letter, states_text, is_formatted)
+        readings = [_read_block(block, options) for block in text.split("<answer>")[1:]]
+        letters = {letter for letter, _ in readings}
+        answer = letters.pop() if len(letters) == 1 else None
+        return Parsed(answer, answer is not None and all(states for _, states in readings), is_formatted)
 
 
 def _is_framed(text: str) -> bool:
@@ -76,9 +77,12 @@ def _is_framed(text: str) -> bool:
     return stripped.startswith("<think>") and stripped.endswith("</answer>") and not between.strip()
 
 
-def _read_block(block: str, options: Sequence[str]) -> tuple[str | None, bool]:
-    """The letter of an answer block, and whether the option's text stands beside it."""
+def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
+    """The letter of the answer block that a text begins with, and whether the option's text stands beside it."""
     letters = LETTERS[: len(options)]
+    block, end, _ = opened.partition("</answer>")
+    if not end:
+        return None, False
     bare = block.strip(_DELIMITERS)
     if len(bare) == 1:
         return (bare.upper(), False) if bare.upper() in letters else (None, False)
@@ -95,7 +99,7 @@ def _final_letter(text: str, options: Sequence[str]) -> str | None:
     tail = _FINAL_LETTER.search(text[-16:])
     if tail is None or tail[1] not in LETTERS[: len(options)]:
         return None
-    lone = {word.strip(_DELIMITERS) for word in text.split()} & set(LETTERS[: len(options)])
+    lone = set(_LONE_LETTER.findall(text)) & set(LETTERS[: len(options)])
     return tail[1] if lone == {tail[1]} else None
 
 

@@ -220,6 +220,7 @@ def _findings(draft: Draft) -> FindingsTable:
             )
             for option in draft.options
         ),
+        exclusive=tuple(frozenset(cell.phrase(count) for count in counts) for cell in known),
     )
 
 

@@ -39,6 +39,7 @@ class FindingsTable:
     relevant: frozenset[str]  # phrases, true or false, that bear on the question
     knowledge: Mapping[str, str]  # subject -> its definition; every fact that a rationale may cite
     options: tuple[OptionFacts, ...]  # in the order of `Sample.options`
+    exclusive: tuple[frozenset[str], ...]  # groups of phrases of which an image shows exactly one
 
 
 @dataclass(frozen=True)

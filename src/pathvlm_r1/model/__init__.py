@@ -1,8 +1,9 @@
 """Model: Qwen2.5-VL as a policy, its processor, adapter and reference, token log-probabilities, the embedded nano model."""
 
-from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, TokenBatch
-from pathvlm_r1.model.log_probs import PromptGroup, token_log_probs
+from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
+from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.policy import Policy
+from pathvlm_r1.model.reference import Reference, reference_of
 
 __all__ = [
     "IGNORED",
@@ -11,6 +12,10 @@ __all__ = [
     "Encoder",
     "Policy",
     "PromptGroup",
+    "Reference",
+    "SampleEncoder",
     "TokenBatch",
+    "TokenLogProbs",
+    "reference_of",
     "token_log_probs",
 ]

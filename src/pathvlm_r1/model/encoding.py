@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import ImageSource, Sample
 from pathvlm_r1.model.processor import ImageTextProcessor
 
 IGNORED = -100  # label of a token without loss
 
 
-@dataclass(frozen=True)
+class Pixels:
+    """The patches of a prompt's pictures; given out once and then forgotten, since features are what is kept."""
+
+    def __init__(self, values: Tensor, reload: Callable[[], Tensor]) -> None:
+        self._values: Tensor | None = values
+        self._reload = reload
+
+    def take(self) -> Tensor:
+        """[patches, channels * temporal * patch * patch]; read from the source again after the first time."""
+        values, self._values = self._values, None
+        return self._reload() if values is None else values
+
+
+@dataclass(frozen=True, eq=False)
 class EncodedPrompt:
     """A user's turn up to and including the opening of the assistant's."""
 
     token_ids: list[int]
-    pixel_values: Tensor | None  # [patches, channels * temporal * patch * patch]; None without a picture
+    pixels: Pixels | None  # None without a picture
     image_grid_thw: Tensor | None  # [images, 3]
-    image_key: str | None = None  # names the picture in a cache of its features
+    image_key: str | None = None  # names the picture in a cache of its features; None: not cached
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class Encoder:
         self.end_ids = [self.tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")]
         self.pad_id = int(self.tokenizer.pad_token_id)
 
-    def prompt(self, text: str, image: Image.Image | None, *, image_key: str | None = None) -> EncodedPrompt:
+    def prompt(self, text: str, image: ImageSource | None, *, image_key: str | None = None) -> EncodedPrompt:
         """Encode one user turn, the picture first."""
         parts = [*([{"type": "image"}] if image is not None else []), {"type": "text", "text": text}]
         rendered = self.processor.apply_chat_template(
@@ -71,10 +85,13 @@ class Encoder:
         )
         if image is None:
             return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
-        encoded = self.processor(text=[rendered], images=[image], return_tensors="pt")
-        return EncodedPrompt(
-            encoded["input_ids"][0].tolist(), encoded["pixel_values"], encoded["image_grid_thw"], image_key
-        )
+        encoded = self.processor(text=[rendered], images=[image.load()], return_tensors="pt")
+        pixels = Pixels(encoded["pixel_values"], lambda: self._patches(image))
+        return EncodedPrompt(encoded["input_ids"][0].tolist(), pixels, encoded["image_grid_thw"], image_key)
+
+    def _patches(self, image: ImageSource) -> Tensor:
+        patches: Tensor = self.processor.image_processor([image.load()], return_tensors="pt")["pixel_values"]
+        return patches
 
     def completion(self, text: str) -> list[int]:
         """The token ids of an assistant's turn with its end token."""
@@ -87,9 +104,7 @@ class Encoder:
     def batches(self, rows: Sequence[EncodedRow], rows_per_batch: int) -> list[TokenBatch]:
         """Rows of like length together, so that little is padding; every row once."""
         by_length = sorted(rows, key=lambda row: row.length)
-        return [
-            self.batch(by_length[start : start + rows_per_batch]) for start in range(0, len(rows), rows_per_batch)
-        ]
+        return [self.batch(by_length[start : start + rows_per_batch]) for start in range(0, len(rows), rows_per_batch)]
 
     def batch(self, rows: Sequence[EncodedRow]) -> TokenBatch:
         """Pad rows on the right; masks come from lengths, never from token ids."""
@@ -105,3 +120,24 @@ class Encoder:
             labels[index, start : row.length] = input_ids[index, start : row.length]
         image_tokens = (input_ids == self.processor.image_token_id).long()
         return TokenBatch(input_ids, attention_mask, image_tokens, labels, tuple(row.prompt for row in rows))
+
+
+class SampleEncoder:
+    """Encodes samples under a contract, each prompt once."""
+
+    def __init__(self, encoder: Encoder, contract: Contract) -> None:
+        self.encoder = encoder
+        self.contract = contract
+        self._prompts: dict[str, EncodedPrompt] = {}
+
+    def prompt(self, sample: Sample) -> EncodedPrompt:
+        """The question as the policy is asked it."""
+        key = f"{sample.dataset}/{sample.sample_id}"
+        if key not in self._prompts:
+            picture = f"{sample.dataset}/{sample.image_id}"
+            self._prompts[key] = self.encoder.prompt(self.contract.prompt(sample), sample.image, image_key=picture)
+        return self._prompts[key]
+
+    def row(self, sample: Sample) -> EncodedRow:
+        """The question with its reference completion."""
+        return EncodedRow(self.prompt(sample), self.encoder.completion(self.contract.target(sample)))

@@ -29,6 +29,15 @@ class PromptGroup:
         return len(self.prompt.token_ids) + sum(map(len, self.completions))
 
 
+@dataclass(frozen=True, eq=False)
+class TokenLogProbs:
+    """N completions of at most C tokens: those of the first group, then the second, and so on."""
+
+    log_probs: Tensor  # [N, C], 0 beyond a completion
+    entropy: Tensor  # [N, C] in nats, without gradient
+    mask: Tensor  # [N, C], True at tokens
+
+
 @dataclass(frozen=True)
 class _Packed:
     """Groups as padded rows; S = longest packed sequence, N = completions of all groups, C = longest completion."""
@@ -41,13 +50,8 @@ class _Packed:
     mask: Tensor  # [N, C], True at tokens
 
 
-def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probs of every completion's tokens under the policy's distribution, and its entropy there.
-
-    Returns:
-        log_probs [N, C] with 0 beyond a completion, entropy [N, C] in nats without gradient, mask [N, C];
-        N runs over the completions of the first group, then the second, and so on.
-    """
+def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> TokenLogProbs:
+    """Log-probs of every completion's tokens under the policy's distribution, and its entropy there."""
     packed = _pack(groups, policy.device)
     prompts = [group.prompt for group in groups]
     embeddings = policy.embed(packed.input_ids, prompts)
@@ -60,11 +64,11 @@ def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> tuple[Tens
     states = hidden.flatten(0, 1)[packed.predictors[packed.mask]]  # [tokens, D]
     distribution = policy.logits(states).log_softmax(dim=-1)  # [tokens, V]
     chosen = distribution.gather(-1, packed.targets[packed.mask][:, None])[:, 0]
-    log_probs = torch.zeros(packed.mask.shape, device=chosen.device).masked_scatter(packed.mask, chosen)
+    log_probs = chosen.new_zeros(packed.mask.shape).masked_scatter(packed.mask, chosen)
     with torch.no_grad():
         per_token = torch.special.entr(distribution.exp()).sum(dim=-1)
         entropy = torch.zeros_like(log_probs).masked_scatter(packed.mask, per_token)
-    return log_probs, entropy, packed.mask
+    return TokenLogProbs(log_probs, entropy, packed.mask)
 
 
 def _pack(groups: Sequence[PromptGroup], device: torch.device) -> _Packed:

@@ -54,8 +54,9 @@ def nano_processor(tokenizer: Qwen2Tokenizer) -> ImageTextProcessor:
     return ImageTextProcessor(Qwen2VLImageProcessorPil(min_pixels=56 * 56), tokenizer, tokenizer.chat_template)
 
 
-def nano_model(tokenizer: Qwen2Tokenizer, *, hidden: int, layers: int, vision_hidden: int, vision_layers: int,
-               seed: int) -> Qwen2_5_VLForConditionalGeneration:
+def nano_model(
+    tokenizer: Qwen2Tokenizer, *, hidden: int, layers: int, vision_hidden: int, vision_layers: int, seed: int
+) -> Qwen2_5_VLForConditionalGeneration:
     """An untrained Qwen2.5-VL of nano size; every token id is read from the tokenizer."""
     heads = hidden // 32
     ids = tokenizer.convert_tokens_to_ids

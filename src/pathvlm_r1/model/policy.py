@@ -53,7 +53,11 @@ class Policy(nn.Module):
     @property
     def core(self) -> Any:
         """The Qwen2_5_VLForConditionalGeneration under an adapter, if there is one."""
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        return self.model.get_base_model() if self.has_adapter else self.model
+
+    @property
+    def has_adapter(self) -> bool:
+        return hasattr(self.model, "disable_adapter")
 
     @property
     def device(self) -> torch.device:
@@ -65,7 +69,7 @@ class Policy(nn.Module):
 
     def image_features(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
         """Features [tokens, D] of the pictures of the prompts that have one, each distinct picture encoded once."""
-        with_picture = [prompt for prompt in prompts if prompt.pixel_values is not None]
+        with_picture = [prompt for prompt in prompts if prompt.pixels is not None]
         if not self.is_vision_frozen:
             return self._encode(with_picture)
         known = [self._cache.get(prompt.image_key) for prompt in with_picture]
@@ -83,11 +87,13 @@ class Policy(nn.Module):
     def _encode(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
         if not prompts:
             return []
-        pixels = torch.cat([p.pixel_values for p in prompts if p.pixel_values is not None]).to(self.device)
+        pixels = torch.cat([p.pixels.take() for p in prompts if p.pixels is not None]).to(self.device)
         grids = torch.cat([p.image_grid_thw for p in prompts if p.image_grid_thw is not None]).to(self.device)
         features = self.core.model.get_image_features(pixels, grids).pooler_output
         per_prompt = iter(features)
-        return [torch.cat([next(per_prompt) for _ in p.image_grid_thw]) for p in prompts if p.image_grid_thw is not None]
+        return [
+            torch.cat([next(per_prompt) for _ in p.image_grid_thw]) for p in prompts if p.image_grid_thw is not None
+        ]
 
     def embed(self, input_ids: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
         """Token embeddings [N, S, D] with the image tokens replaced by the features of the rows' pictures."""
@@ -118,8 +124,9 @@ class Policy(nn.Module):
         return output.last_hidden_state
 
     def raw_logits(self, hidden_states: Tensor) -> Tensor:
-        """Logits [..., V] in float32 at temperature 1, suppressed ids at -inf."""
-        logits: Tensor = self.core.lm_head(hidden_states).float()
+        """Logits [..., V] at temperature 1, at least float32, suppressed ids at -inf."""
+        logits = self.core.lm_head(hidden_states)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for log-probs
         return logits.index_fill(-1, self.suppressed_ids.to(logits.device), -torch.inf)
 
     def logits(self, hidden_states: Tensor) -> Tensor:

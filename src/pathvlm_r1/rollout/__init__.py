@@ -1,6 +1,7 @@
 """Rollouts: from prompts to groups of completions, by engines behind one small protocol."""
 
+from pathvlm_r1.rollout.experience import MicroBatch, Minibatch, Rollout
 from pathvlm_r1.rollout.native import NativeEngine, SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
 
-__all__ = ["Decoding", "NativeEngine", "SampledCompletion"]
+__all__ = ["Decoding", "MicroBatch", "Minibatch", "NativeEngine", "Rollout", "SampledCompletion"]

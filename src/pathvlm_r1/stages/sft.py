@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from pathvlm_r1.model.encoding import IGNORED, TokenBatch
-from pathvlm_r1.model.policy import Policy
+from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
+from pathvlm_r1.stages.faults import require_finite
+from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients
 
 
 def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
@@ -22,7 +23,8 @@ def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
     targets = batch.labels[:, 1:]
     is_learned = targets != IGNORED
     hidden = policy.hidden_states(batch)[:, :-1][is_learned]  # [tokens, D]
-    logits = policy.core.lm_head(hidden).float()
+    logits = policy.core.lm_head(hidden)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return nn.functional.cross_entropy(logits, targets[is_learned], reduction="sum")
 
 
@@ -31,50 +33,55 @@ def learned_tokens(batches: Sequence[TokenBatch]) -> int:
     return sum(int((batch.labels[:, 1:] != IGNORED).sum()) for batch in batches)
 
 
-def warmup_cosine(step: int, *, warmup_steps: int, total_steps: int) -> float:
-    """Linear warm-up, then half a cosine to 0: the factor on the learning rate at an optimiser step."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def adamw(policy: nn.Module, *, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over what trains; weight decay only on matrices, as usual."""
-    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate)
-
-
 class SFTModule(LightningModule):
-    """Supervised fine-tuning of the policy on reference completions."""
+    """Supervised fine-tuning with manual optimisation: the mean over an optimiser step's tokens, however it is split.
 
-    def __init__(self, policy: Policy, *, learning_rate: float, weight_decay: float, warmup_share: float,
-                 total_steps: int) -> None:
+    Args:
+        policy: what trains.
+        encode: from an item of the training stream to its tokens.
+        folder: the run's, for what a fault leaves behind.
+    """
+
+    def __init__(self, policy: Policy, *, encoder: Encoder, encode: Callable[[Any], EncodedRow], rows_per_forward: int,
+                 learning_rate: float, weight_decay: float, schedule: Schedule, gradient_clip: float,
+                 folder: Path) -> None:  # fmt: skip
         super().__init__()
+        self.automatic_optimization = False
         self.policy = policy
+        self.encoder = encoder
+        self.encode = encode
+        self.rows_per_forward = rows_per_forward
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.total_steps = total_steps
-        self.warmup_steps = max(1, round(warmup_share * total_steps))
+        self.schedule = schedule
+        self.gradient_clip = gradient_clip
+        self.folder = folder
 
-    def training_step(self, batch: TokenBatch) -> Tensor:
-        loss, tokens = supervised_loss(self.policy, batch)
-        self.log("sft/loss", loss, prog_bar=True, batch_size=len(batch.prompts))
-        self.log("sft/tokens", float(tokens), batch_size=len(batch.prompts))
-        return loss
+    def training_step(self, items: list[Any]) -> None:
+        batches = self.encoder.batches([self.encode(item) for item in items], self.rows_per_forward)
+        tokens = self._over_processes(learned_tokens(batches))
+        loss = torch.zeros((), device=self.device)
+        for batch in batches:
+            # Divided by the tokens of all processes, and multiplied back where DDP averages gradients over them.
+            share = supervised_loss(self.policy, batch.to(self.device)) / tokens * self.trainer.world_size
+            require_finite(share, step=self.global_step, folder=self.folder, batch={"rows": self._texts(batch)})
+            self.manual_backward(share)
+            loss += share.detach()
+        norm = apply_gradients(self, self.gradient_clip)
+        self.trainer.datamodule.batches_done += 1
+        self.log_dict({"sft/loss": loss, "sft/gradient_norm": norm, "sft/tokens": float(tokens)}, batch_size=1)
 
-    def transfer_batch_to_device(self, batch: TokenBatch, device: torch.device, dataloader_idx: int) -> TokenBatch:
-        del dataloader_idx
-        return batch.to(device)
+    def _over_processes(self, count: int) -> int:
+        return int(self.all_gather(torch.tensor(count)).sum())
+
+    def _texts(self, batch: TokenBatch) -> list[str]:
+        return [str(text) for text in self.encoder.tokenizer.batch_decode(batch.input_ids)]
+
+    def transfer_batch_to_device(self, batch: list[Any], device: torch.device, dataloader_idx: int) -> list[Any]:
+        del device, dataloader_idx  # items are encoded first
+        return batch
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = adamw(self.policy, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: warmup_cosine(step, warmup_steps=self.warmup_steps, total_steps=self.total_steps),
+        return adamw(
+            self.policy, learning_rate=self.learning_rate, weight_decay=self.weight_decay, schedule=self.schedule
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -154,6 +154,7 @@ def _question(
         relevant=frozenset(p for name in attributes for p in ontology.findings[name]) | frozenset(computable),
         knowledge=knowledge,
         options=facts,
+        exclusive=tuple(frozenset(values) for values in (*ontology.findings.values(), computable) if values),
     )
     wrong = [index for index in range(len(options)) if index != answer][:ELIMINATED]
     argument = Argument(

@@ -14,8 +14,10 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from pathvlm_r1.config.rules import ConfigError, as_typed, raise_any
 
 Schema = TypeVar("Schema")
 
@@ -28,10 +30,6 @@ _WORDS = {
 }
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used as it is; the message names the key as the user types it."""
-
-
 @dataclass(frozen=True)
 class Keys:
     """The keys of a mapping, asked for when they are needed: `Annotated[Mapping[str, float], Keys(...)]`."""
@@ -40,29 +38,18 @@ class Keys:
     are_required: bool = True
 
 
-def require(condition: bool, key: str, value: object, rule: str) -> None:  # noqa: FBT001  reads as a sentence
-    """Refuse the value of a key.
-
-    Raises:
-        ConfigError: the condition does not hold; `rule` says what would be valid.
-    """
-    if not condition:
-        raise ConfigError(f"{key}={as_typed(value)}: {rule}")
-
-
 def checked(schema: type[Schema], composed: DictConfig) -> Schema:
     """The dataclass of a composed configuration, with every interpolation resolved.
 
     Raises:
-        ConfigError: an interpolation that leads nowhere; else all values that are still ???; else all unknown keys; else
-            all absent ones; else all values of a wrong type; else the first value out of its range.
+        ConfigError: all values that are still ???; else an interpolation that leads nowhere; else all unknown keys;
+            else all absent ones; else all values of a wrong type; else the first value out of its range.
     """
+    raise_any("without a value", _missing(OmegaConf.to_container(composed, resolve=False), ""))
     try:
-        missing = sorted(OmegaConf.missing_keys(composed))
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-    raise_any("without a value", [_no_value(key) for key in missing])
     faults = _Faults()
     _inspect(schema, values, "", faults)
     raise_any("that nothing reads", faults.unknown)
@@ -70,18 +57,6 @@ def checked(schema: type[Schema], composed: DictConfig) -> Schema:
     raise_any("of a wrong type", faults.mistyped)
     built: Schema = _build(schema, values)
     return built
-
-
-def raise_any(kind: str, messages: list[str]) -> None:
-    """Raise the faults of one kind, if there are any, as one error.
-
-    Raises:
-        ConfigError: the only message, or their number and one a line.
-    """
-    if len(messages) == 1:
-        raise ConfigError(messages[0])
-    if messages:
-        raise ConfigError("\n  ".join([f"{len(messages)} keys {kind}:", *messages]))
 
 
 def unknown_key(key: str, group: str, valid: list[str]) -> str:
@@ -101,22 +76,17 @@ def type_fault(annotation: Any, value: object, key: str) -> str | None:
     return _wrong(key, value, _WORDS[annotation])
 
 
-def as_typed(value: object) -> str:
-    """A value as the user types it after the key's `=`."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {as_typed(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(as_typed, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value) or "''"
-
-
 @dataclass(frozen=True)
 class _Faults:
     unknown: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     mistyped: list[str] = field(default_factory=list)
+
+
+def _missing(values: object, key: str) -> list[str]:
+    if isinstance(values, dict):
+        return [message for name, value in values.items() for message in _missing(value, _join(key, str(name)))]
+    return [no_value(key)] if values == MISSING else []
 
 
 def _inspect(annotation: Any, value: object, key: str, faults: _Faults) -> None:
@@ -137,7 +107,7 @@ def _inspect_keys(member: Any, value: object, key: str, faults: _Faults) -> None
         return
     names, required, annotation_of = _keys(member, value)
     faults.unknown.extend(unknown_key(str(name), key, names) for name in value if name not in names)
-    faults.absent.extend(_no_value(_join(key, name)) for name in required if name not in value)
+    faults.absent.extend(no_value(_join(key, name)) for name in required if name not in value)
     for name in names:
         if name in value:
             _inspect(annotation_of[name], value[name], _join(key, name), faults)
@@ -238,7 +208,8 @@ def _wrong(key: str, value: object, expected: str) -> str:
     return f"{key}={as_typed(value)}: expected {expected}, got {type(value).__name__}"
 
 
-def _no_value(key: str) -> str:
+def no_value(key: str) -> str:
+    """The message on a key that was given no value."""
     return f"{key} has no value: give it one, {key}=…"
 
 

@@ -1,0 +1,56 @@
+"""The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
+
+from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
+from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
+from pathvlm_r1.config.objective import ObjectiveConfig
+from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
+from pathvlm_r1.config.rules import ConfigError
+from pathvlm_r1.config.run import (
+    DataConfig,
+    EvalConfig,
+    EvaluateTask,
+    LocalLoggerConfig,
+    LoggerConfig,
+    PredictTask,
+    ReportConfig,
+    TaskConfig,
+    TrainConfig,
+    WandbLoggerConfig,
+)
+from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
+
+__all__ = [
+    "EMBEDDED",
+    "AccuracyConfig",
+    "AdapterConfig",
+    "ArchitectureConfig",
+    "BCCDConfig",
+    "ConfigError",
+    "DataConfig",
+    "DatasetConfig",
+    "EvalConfig",
+    "EvaluateTask",
+    "EvaluationConfig",
+    "FormatConfig",
+    "FullConfig",
+    "GRPOConfig",
+    "JudgeConfig",
+    "LoRAConfig",
+    "LocalLoggerConfig",
+    "LoggerConfig",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "PhantomConfig",
+    "PredictTask",
+    "PretrainConfig",
+    "ProcessConfig",
+    "ReportConfig",
+    "RewardConfig",
+    "RolloutConfig",
+    "SFTConfig",
+    "StageConfig",
+    "TaskConfig",
+    "TrainConfig",
+    "WandbLoggerConfig",
+]

@@ -1,0 +1,61 @@
+"""What an objective file may say: two public functions, and exactly the settings that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any, get_type_hints
+
+from hydra.utils import get_method
+
+from pathvlm_r1.config.rules import ConfigError, raise_any, require, require_text
+from pathvlm_r1.config.typed import no_value, type_fault, unknown_key
+
+SUPPLIED_BY_THE_STEP = ("beta", "normaliser")  # settings of a loss that `stage.beta` and the batch give
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """An advantage and a loss for `hydra.utils.instantiate`; the values stand in `conf/objective/*.yaml`."""
+
+    name: str
+    advantage: Mapping[str, Any]
+    loss: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        require_text(self.name, "objective.name")
+        _require_settings(self.advantage, "objective.advantage")
+        _require_settings(self.loss, "objective.loss")
+
+
+def _require_settings(part: Mapping[str, Any], key: str) -> None:
+    """Hold the settings of a function against its keyword-only parameters, before a rollout is paid for."""
+    function = _function(part, f"{key}._target_")
+    require(part.get("_partial_") is True, f"{key}._partial_", part.get("_partial_"), "true: the step gives tensors")
+    settings = {name: value for name, value in part.items() if name not in ("_target_", "_partial_")}
+    parameters, types = _settings_of(function), get_type_hints(function)
+    unknown = [unknown_key(name, key, list(parameters)) for name in settings if name not in parameters]
+    raise_any("that nothing reads", unknown)
+    needed = [name for name, parameter in parameters.items() if parameter.default is Parameter.empty]
+    raise_any("without a value", [no_value(f"{key}.{name}") for name in needed if name not in settings])
+    faults = [type_fault(types[name], value, f"{key}.{name}") for name, value in settings.items()]
+    raise_any("of a wrong type", [fault for fault in faults if fault])
+
+
+def _function(part: Mapping[str, Any], key: str) -> Callable[..., Any]:
+    target = part.get("_target_")
+    try:
+        function: Callable[..., Any] = get_method(str(target))
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{key}={target}: the path of a function, as in pathvlm_r1.grpo.grpo") from error
+    return function
+
+
+def _settings_of(function: Callable[..., Any]) -> dict[str, Parameter]:
+    parameters = signature(function).parameters.items()
+    return {
+        name: parameter
+        for name, parameter in parameters
+        if parameter.kind is Parameter.KEYWORD_ONLY and name not in SUPPLIED_BY_THE_STEP
+    }

@@ -1,0 +1,223 @@
+"""The whole configuration of each entry point, and what its groups ask of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig
+
+from pathvlm_r1.config.dataset import DatasetConfig, Split
+from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, ModelConfig
+from pathvlm_r1.config.objective import ObjectiveConfig
+from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
+from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
+from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
+from pathvlm_r1.config.typed import Keys, checked
+from pathvlm_r1.data.sample import LETTERS
+
+# Which judges can score the reasoning on a kind of dataset; the oracle needs a findings table.
+JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
+
+# Lightning's own keys that do nothing or harm here -> what to use in their place.
+REFUSED_TRAINER_KEYS = {
+    "gradient_clip_val": "use stage.gradient_clip: Lightning cannot clip under manual optimisation",
+    "accumulate_grad_batches": "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+}
+
+
+def trainer_keys() -> list[str]:
+    """The parameters of Lightning's Trainer, which is imported only here: that takes seconds."""
+    from pytorch_lightning import Trainer
+
+    return list(signature(Trainer).parameters)
+
+
+TrainerSettings = Annotated[Mapping[str, Any], Keys(trainer_keys, are_required=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalLoggerConfig:
+    """Metrics in the run folder, or none; the values stand in `conf/logger/{csv,none}.yaml`."""
+
+    name: Literal["csv", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WandbLoggerConfig:
+    """Weights & Biases; the values stand in `conf/logger/wandb.yaml`."""
+
+    name: Literal["wandb"]
+    project: str
+    group: str | None
+
+    def __post_init__(self) -> None:
+        require_text(self.project, "logger.project")
+
+
+LoggerConfig = LocalLoggerConfig | WandbLoggerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateTask:
+    """Scoring a checkpoint or a folder of runs; the values stand in `conf/task/evaluate.yaml`."""
+
+    name: Literal["evaluate"]
+    split: Split
+    runs: str | None
+    blank_images: bool
+    shuffled_images: bool
+
+    def __post_init__(self) -> None:
+        is_one_control = not (self.blank_images and self.shuffled_images)
+        require(
+            is_one_control, "task.shuffled_images", self.shuffled_images, "not together with task.blank_images=true"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictTask:
+    """Answering one question; the values stand in `conf/task/predict.yaml`."""
+
+    name: Literal["predict"]
+    image: str
+    question: str
+    options: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require_text(self.image, "task.image")
+        require_text(self.question, "task.question")
+        count, distinct = len(self.options), len(set(self.options))
+        require(2 <= count <= len(LETTERS), "task.options", self.options, f"from 2 to {len(LETTERS)} options")
+        require(count == distinct and all(self.options), "task.options", self.options, "options differ, none is empty")
+
+
+TaskConfig = EvaluateTask | PredictTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run; the values stand in `conf/train.yaml` and its groups."""
+
+    model: ModelConfig
+    adapter: AdapterConfig
+    dataset: DatasetConfig
+    trainer: TrainerSettings
+    stage: StageConfig
+    objective: ObjectiveConfig
+    reward: RewardConfig
+    judge: JudgeConfig
+    rollout: RolloutConfig
+    evaluation: EvaluationConfig
+    logger: LoggerConfig
+    seed: int
+    output: str
+    resume: str | None
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> TrainConfig:
+        """The configuration of `src/train.py`, or a `ConfigError` before anything is loaded."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed, "seed")
+        require_text(self.output, "output")
+        _require_trainer(self.trainer)
+        if isinstance(self.stage, PretrainConfig):
+            require(self.model.name == "nano", "model", self.model.name, "stage=pretrain needs nano")
+            require(self.adapter.name == "full", "adapter", self.adapter.name, "stage=pretrain needs full")
+        else:
+            _require_parent(self.stage, self.model.checkpoint)
+        _require_judge(self.reward, self.judge, self.dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """One evaluation; the values stand in `conf/eval.yaml` and its groups."""
+
+    task: TaskConfig
+    model: ModelConfig
+    adapter: AdapterConfig
+    dataset: DatasetConfig
+    trainer: TrainerSettings
+    reward: RewardConfig
+    judge: JudgeConfig
+    rollout: RolloutConfig
+    evaluation: EvaluationConfig
+    seed: int
+    output: str
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> EvalConfig:
+        """The configuration of `src/eval.py`, or a `ConfigError` before anything is loaded."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed, "seed")
+        require_text(self.output, "output")
+        _require_judge(self.reward, self.judge, self.dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Tables from finished evaluations; the values stand in `conf/report.yaml`."""
+
+    runs: str
+    out: str | None
+    seed: int
+    replicates: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> ReportConfig:
+        """The configuration of `src/report.py`, or a `ConfigError`."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        require_text(self.runs, "runs")
+        require_seed(self.seed, "seed")
+        require_positive(self.replicates, "replicates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """A look at a dataset; the values stand in `conf/data.yaml`."""
+
+    dataset: DatasetConfig
+    task: Literal["show"]
+    split: Split
+    n: int
+    out: str
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> DataConfig:
+        """The configuration of `src/data.py`, or a `ConfigError`."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        require_positive(self.n, "n")
+        require_text(self.out, "out")
+
+
+def _require_trainer(trainer: Mapping[str, Any]) -> None:
+    for key, instead in REFUSED_TRAINER_KEYS.items():
+        require(key not in trainer, f"trainer.{key}", trainer.get(key), instead)
+    steps = trainer.get("max_steps")
+    require(type(steps) is int and steps >= 1, "trainer.max_steps", steps, "a whole number, at least 1 optimiser step")
+
+
+def _require_parent(stage: SFTConfig | GRPOConfig, checkpoint: str) -> None:
+    require_seed(stage.parent_seed, "stage.parent_seed")  # after `seed`, which it repeats unless typed
+    rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
+    require(stage.init != "checkpoint" or checkpoint != EMBEDDED, "stage.init", stage.init, rule)
+
+
+def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
+    able = JUDGES_BY_DATASET[dataset.kind]
+    if reward.process is not None and judge.name not in able:
+        raise ConfigError(
+            f"judge={judge.name}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
+            f"judges that can: {', '.join(able) or 'none'}. Or take a reward without it: reward=accuracy_format"
+        )

@@ -1,0 +1,160 @@
+"""What the three stages may be asked: the base checkpoint, supervised fine-tuning, GRPO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+from pathvlm_r1.config.rules import (
+    require,
+    require_positive,
+    require_shares,
+    require_text,
+)
+from pathvlm_r1.config.typed import Keys
+
+EXERCISES = ("name_findings", "recall_fact", "conclude", "derive", "add_up", "look_up", "answer")
+TrainingSplit = Literal["sft", "rl"]  # validation chooses and test reports: neither is learnt from
+Init = Literal["auto", "base", "checkpoint"]
+ExerciseShares = Annotated[Mapping[str, float], Keys(lambda: EXERCISES)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureConfig:
+    """The size of the nano model; the values stand in `conf/stage/pretrain.yaml`."""
+
+    hidden: int
+    layers: int
+    vision_hidden: int
+    vision_layers: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            require_positive(value, f"stage.architecture.{name}")
+        require(
+            self.hidden % 32 == 0, "stage.architecture.hidden", self.hidden, "a multiple of 32, the width of a head"
+        )
+        require(
+            self.vision_hidden % 24 == 0,
+            "stage.architecture.vision_hidden",
+            self.vision_hidden,
+            "a multiple of 24, the width of a head",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """What the making of the base checkpoint may be asked; the values stand in `conf/stage/pretrain.yaml`."""
+
+    name: Literal["pretrain"]
+    learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    gradient_clip: float
+    max_steps: int
+    rows_per_step: int
+    rows_per_forward: int
+    pictures: int
+    vocabulary_size: int
+    architecture: ArchitectureConfig
+    shares: ExerciseShares
+
+    def __post_init__(self) -> None:
+        _require_optimisation(self)
+        require_positive(self.rows_per_step, "stage.rows_per_step")
+        require_positive(self.pictures, "stage.pictures")
+        require(
+            self.vocabulary_size >= 278,
+            "stage.vocabulary_size",
+            self.vocabulary_size,
+            "at least 278: 256 bytes and 22 special tokens",
+        )
+        _require_warmup(self.warmup_share)
+        require_shares(self.shares, "stage.shares")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig:
+    """What supervised fine-tuning may be asked; the values stand in `conf/stage/sft.yaml`."""
+
+    name: Literal["sft"]
+    arm: str
+    split: TrainingSplit
+    init: Init
+    parent_seed: int
+    learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    gradient_clip: float
+    max_steps: int
+    rows_per_step: int
+    rows_per_forward: int
+    validation_every: int
+    validation_samples: int
+
+    def __post_init__(self) -> None:
+        require_text(self.arm, "stage.arm")
+        _require_optimisation(self)
+        _require_warmup(self.warmup_share)
+        require_positive(self.rows_per_step, "stage.rows_per_step")
+        require_positive(self.validation_every, "stage.validation_every")
+        require_positive(self.validation_samples, "stage.validation_samples")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPOConfig:
+    """What the GRPO stage may be asked; the values stand in `conf/stage/grpo.yaml`."""
+
+    name: Literal["grpo"]
+    arm: str
+    split: TrainingSplit
+    init: Init
+    parent_seed: int
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float
+    max_steps: int
+    group_size: int
+    prompts_per_step: int
+    minibatches: int
+    num_iterations: int
+    rows_per_forward: int
+    beta: float
+    temperature: float
+    samples_every: int
+    shuffle_rewards: bool
+
+    def __post_init__(self) -> None:
+        require_text(self.arm, "stage.arm")
+        _require_optimisation(self)
+        require(self.group_size >= 2, "stage.group_size", self.group_size, "at least 2: a group of one has no peers")
+        require_positive(self.prompts_per_step, "stage.prompts_per_step")
+        require_positive(self.minibatches, "stage.minibatches")
+        require_positive(self.num_iterations, "stage.num_iterations")
+        self._require_equal_minibatches()
+        require(self.beta >= 0, "stage.beta", self.beta, "0 or more: it weighs the KL penalty")
+        require(self.temperature > 0, "stage.temperature", self.temperature, "above 0: a greedy group is all alike")
+        require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
+
+    def _require_equal_minibatches(self) -> None:
+        rows = self.prompts_per_step * self.group_size
+        divisors = ", ".join(str(count) for count in range(1, rows + 1) if rows % count == 0)
+        rule = f"must divide stage.prompts_per_step * stage.group_size = {rows}: one of {divisors}"
+        require(rows % self.minibatches == 0, "stage.minibatches", self.minibatches, rule)
+
+
+StageConfig = PretrainConfig | SFTConfig | GRPOConfig
+
+
+def _require_optimisation(stage: StageConfig) -> None:
+    """The ranges of the keys that every stage has."""
+    require_positive(stage.learning_rate, "stage.learning_rate")
+    require(stage.weight_decay >= 0, "stage.weight_decay", stage.weight_decay, "0 or more")
+    require_positive(stage.gradient_clip, "stage.gradient_clip")
+    require_positive(stage.max_steps, "stage.max_steps")
+    require_positive(stage.rows_per_forward, "stage.rows_per_forward")
+
+
+def _require_warmup(share: float) -> None:
+    require(0 <= share < 1, "stage.warmup_share", share, "from 0 to below 1, a share of stage.max_steps")

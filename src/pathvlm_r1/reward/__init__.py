@@ -1,0 +1,25 @@
+"""Rewards: what a completion carries, the terms that score it, the rubric and its oracle, and the weighted total."""
+
+from pathvlm_r1.reward.completion import Completion, FinishReason, Judge, RewardTerm, Score
+from pathvlm_r1.reward.oracle import OracleJudge
+from pathvlm_r1.reward.rubric import RubricEvents, process_score
+from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy
+from pathvlm_r1.reward.total import Missing, RewardTable, WeightedTerm, total_reward
+
+__all__ = [
+    "Completion",
+    "CrossModalProcess",
+    "FinishReason",
+    "Format",
+    "Judge",
+    "Missing",
+    "OracleJudge",
+    "OutcomeAccuracy",
+    "RewardTable",
+    "RewardTerm",
+    "RubricEvents",
+    "Score",
+    "WeightedTerm",
+    "process_score",
+    "total_reward",
+]

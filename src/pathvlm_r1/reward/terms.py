@@ -1,0 +1,60 @@
+"""The three reward terms of the method: outcome accuracy, format, and the cross-modal process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
+from pathvlm_r1.reward.completion import Completion, Judge, Score
+from pathvlm_r1.reward.rubric import process_score
+
+
+@dataclass(frozen=True)
+class OutcomeAccuracy:
+    """1 when the parsed answer is the reference answer, else 0. An answer that cannot be parsed is a wrong one."""
+
+    contract: Contract
+    letter_and_text: bool  # the paper's stricter form: the option's text must stand beside its letter
+    name: str = "accuracy"
+
+    def __call__(self, completion: Completion) -> Score:
+        """1 or 0."""
+        sample = completion.sample
+        parsed = self.contract.parse(completion.text, sample.options)
+        is_right = parsed.answer == sample.answer and (parsed.states_text or not self.letter_and_text)
+        text = "with its text" if parsed.states_text else "without text"
+        return Score(float(is_right), f"answered {parsed.answer!r} {text}, reference {sample.answer!r}")
+
+
+@dataclass(frozen=True)
+class Format:
+    """1 when the contract's tags stand in order, once each, with nothing outside them, else 0."""
+
+    contract: Contract
+    name: str = "format"
+
+    def __call__(self, completion: Completion) -> Score:
+        """1 or 0."""
+        is_formatted = self.contract.parse(completion.text, completion.sample.options).is_formatted
+        return Score(
+            float(is_formatted), f"the tags are {'in' if is_formatted else 'not in'} order, once, and outermost"
+        )
+
+
+@dataclass(frozen=True)
+class CrossModalProcess:
+    """The rubric's number for the reasoning; no verdict where the judge has none. A text too long to score gets 0."""
+
+    judge: Judge
+    coefficient: float  # c of `process_score`
+    name: str = "process"
+
+    def __call__(self, completion: Completion) -> Score:
+        """In [0, 1], with the events that it follows from."""
+        if len(completion.text) > MAX_SCORED_CHARACTERS:  # before the judge, who may cost money
+            return Score(0.0, f"{len(completion.text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
+        events = self.judge(completion)
+        if events is None:
+            return Score(None, "no verdict")
+        reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
+        return Score(process_score(events, self.coefficient), reason, events)

@@ -1,0 +1,111 @@
+"""The total reward of groups of completions: a weighted sum of terms, in which a term without a verdict is no zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from pathvlm_r1.reward.completion import Completion, RewardTerm, Score
+
+
+class Missing(StrEnum):
+    """What becomes of a term that has no verdict for some completion of a group."""
+
+    GROUP_MEAN = "group_mean"  # that completion gets the term's mean over the group's verdicts
+    DROP_TERM = "drop_term"  # the term is left out for the whole group
+
+
+@dataclass(frozen=True)
+class WeightedTerm:
+    """A term and its factor in the total."""
+
+    term: RewardTerm
+    weight: float
+
+
+@dataclass(frozen=True)
+class RewardTable:
+    """The rewards of B groups of G completions."""
+
+    terms: Mapping[str, Tensor]  # name -> [B, G] unweighted scores, float64, NaN where there is no verdict
+    scores: Mapping[str, tuple[tuple[Score, ...], ...]]  # name -> the same with reasons and events
+    total: Tensor  # [B, G] float64, finite
+    counted: Tensor  # [B, G] bool; False: no term had a verdict, the completion must leave the loss
+
+
+def total_reward(
+    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
+) -> RewardTable:
+    """Score every completion in every term and sum.
+
+        total[b, g] = sum over terms of weight * score[b, g]
+
+    A completion without any verdict gets the mean of its group's counted totals (0 if there are none), so that it moves
+    no peer away from the mean.
+
+    Args:
+        groups: B groups of G completions each; a group answers one prompt.
+        terms: with different names.
+        missing: what becomes of a term without a verdict.
+
+    Raises:
+        ValueError: no group, groups of unequal size, a group of several samples, no terms, or two terms of one name.
+    """
+    _check(groups, terms)
+    names = [weighted.term.name for weighted in terms]
+    scores = {
+        weighted.term.name: tuple(tuple(weighted.term(completion) for completion in group) for group in groups)
+        for weighted in terms
+    }
+    values = {name: _tensor(rows) for name, rows in scores.items()}
+    stacked = torch.stack([values[name] for name in names])  # [terms, B, G]
+    counted = ~stacked.isnan().all(dim=0)
+    weights = stacked.new_tensor([weighted.weight for weighted in terms])[:, None, None]
+    total = (weights * _COMPLETED[missing](stacked, counted)).sum(dim=0)
+    total = torch.where(counted, total, _group_mean(torch.where(counted, total, math.nan)))
+    return RewardTable(values, scores, total, counted)
+
+
+def _check(groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm]) -> None:
+    sizes = {len(group) for group in groups}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(f"groups have {sorted(sizes)} completions: [B, G] needs B >= 1 groups of one size G >= 1")
+    mixed = [row for row, group in enumerate(groups) if len({completion.sample.sample_id for completion in group}) > 1]
+    if mixed:
+        raise ValueError(f"groups {mixed} hold completions of several samples: a group answers one prompt")
+    names = [weighted.term.name for weighted in terms]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"terms are {names}: there must be at least one, and each name once")
+
+
+def _tensor(rows: Sequence[Sequence[Score]]) -> Tensor:
+    values = [[math.nan if score.value is None else score.value for score in row] for row in rows]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _with_group_means(stacked: Tensor, _counted: Tensor) -> Tensor:
+    """[terms, B, G] without NaN: the mean of the group's verdicts; 0 where the whole group has none."""
+    return torch.where(stacked.isnan(), _group_mean(stacked), stacked)
+
+
+def _without_incomplete_terms(stacked: Tensor, counted: Tensor) -> Tensor:
+    """[terms, B, G] without NaN: 0 for a whole group in which a counted completion lacks the term."""
+    is_incomplete = (stacked.isnan() & counted).any(dim=-1, keepdim=True)
+    return torch.where(is_incomplete | stacked.isnan(), 0.0, stacked)
+
+
+def _group_mean(values: Tensor) -> Tensor:
+    """[..., G] with NaN to [..., 1]: the mean of each group's numbers, exact where they are equal; 0 for none."""
+    largest = values.nan_to_num(nan=-math.inf).amax(dim=-1, keepdim=True)
+    return (largest + (values - largest).nanmean(dim=-1, keepdim=True)).nan_to_num(nan=0.0)
+
+
+_COMPLETED: Mapping[Missing, Callable[[Tensor, Tensor], Tensor]] = {
+    Missing.GROUP_MEAN: _with_group_means,
+    Missing.DROP_TERM: _without_incomplete_terms,
+}

@@ -1,0 +1,214 @@
+"""Group Relative Policy Optimization: the custom loop.
+
+One step: sample groups, reward them, compare within each group, and follow the objective, over again for every iteration mu.
+Source: Shao et al. 2024, arXiv:2402.03300, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from pathvlm_r1.data import Sample
+from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
+from pathvlm_r1.model import Policy, Reference, SampleEncoder, token_log_probs
+from pathvlm_r1.reward import Completion, FinishReason, RewardTable
+from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
+from pathvlm_r1.stages.faults import TrainingError, require_finite
+from pathvlm_r1.stages.optimisation import adamw, apply_gradients, linear_decay
+from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
+
+MISMATCH_LIMIT = 1e-3  # nats; in float32 sampling and training log-probs differ by rounding, some 1e-6
+
+
+class Loss(Protocol):
+    """An objective with its own settings bound."""
+
+    def __call__(self, log_probs: Tensor, old_log_probs: Tensor, reference_log_probs: Tensor | None,
+                 advantages: Tensor, mask: Tensor, *, beta: float, normaliser: Normaliser) -> ObjectiveResult:  # fmt: skip
+        """A micro-batch's share of the loss."""
+        ...
+
+
+@dataclass(frozen=True)
+class GRPOSettings:
+    """What the loop itself reads of `conf/stage/grpo.yaml`."""
+
+    group_size: int
+    minibatches: int
+    num_iterations: int
+    rows_per_forward: int
+    beta: float
+    max_steps: int
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float
+    shuffle_rewards: bool
+
+
+class GRPOModule(LightningModule):
+    """Group Relative Policy Optimization with manual optimisation: one optimiser step per minibatch.
+
+    Args:
+        policy: what trains.
+        reference: the policy at step 0; None where beta is 0.
+        encoder: prompts under the contract.
+        reward: scores groups of completions.
+        engine: samples them.
+        decoding: at the policy's own temperature.
+        advantages: from total rewards [B, G] to advantages [B, G].
+        loss: the objective.
+        settings: of the loop.
+        seed: of sampling.
+        folder: the run's, for what a fault leaves behind.
+    """
+
+    def __init__(
+        self, *, policy: Policy, reference: Reference | None, encoder: SampleEncoder,
+        reward: Callable[[Sequence[Sequence[Completion]]], RewardTable], engine: NativeEngine, decoding: Decoding,
+        advantages: Callable[[Tensor], Tensor], loss: Loss, settings: GRPOSettings, seed: int, folder: Path,
+        on_rollout: Callable[[int, Sequence[Sequence[Completion]], RewardTable], None],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.automatic_optimization = False
+        self.policy, self.reference, self.encoder = policy, reference, encoder
+        self.reward, self.engine, self.decoding = reward, engine, decoding
+        self.advantages, self.loss, self.settings = advantages, loss, settings
+        self.generator = torch.Generator(device=policy.device).manual_seed(seed)
+        self.folder = folder
+        self.on_rollout = on_rollout
+
+    def training_step(self, samples: list[Sample]) -> None:
+        started = time.perf_counter()
+        rollout = self.roll_out(samples)
+        sampled = time.perf_counter()
+        groups = self.completions(samples, rollout)
+        rewards = self.reward(groups)
+        rewarded = time.perf_counter()
+        advantages = self.advantages(self.dealt(rewards.total))  # [B, G]
+        results = self.learn(rollout, advantages, rewards.counted)
+        seconds = {"rollout": sampled - started, "reward": rewarded - sampled, "update": time.perf_counter() - rewarded}
+        self.trainer.datamodule.batches_done += 1
+        self.on_rollout(self.global_step, groups, rewards)
+        self.log_dict(
+            describe_rollout(rollout, groups, seconds) | describe_rewards(rewards) | describe_update(results),
+            batch_size=1,
+        )
+
+    def roll_out(self, samples: Sequence[Sample]) -> Rollout:
+        """G completions for every sample's prompt."""
+        prompts = [self.encoder.prompt(sample) for sample in samples]
+        groups = self.engine.sample(self.policy, prompts, self.settings.group_size, self.decoding, self.generator)
+        return Rollout(tuple(prompts), tuple(tuple(group) for group in groups))
+
+    def completions(self, samples: Sequence[Sample], rollout: Rollout) -> list[list[Completion]]:
+        """The sampled tokens as texts, each with the sample that it answers."""
+        decode = self.encoder.encoder.decode
+        return [
+            [
+                Completion(
+                    sample=sample,
+                    text=decode(sampled.token_ids),
+                    finish_reason=FinishReason.STOP if sampled.is_ended else FinishReason.LENGTH,
+                    token_count=len(sampled.token_ids),
+                )
+                for sampled in group
+            ]
+            for sample, group in zip(samples, rollout.groups, strict=True)
+        ]
+
+    def dealt(self, total: Tensor) -> Tensor:
+        """The total rewards [B, G]; in the negative control dealt out among all completions at random."""
+        if not self.settings.shuffle_rewards:
+            return total
+        order = torch.randperm(total.numel(), generator=self.generator, device=self.generator.device)
+        return total.flatten()[order.to(total.device)].view_as(total)
+
+    def learn(self, rollout: Rollout, advantages: Tensor, is_counted: Tensor) -> list[ObjectiveResult]:
+        """`num_iterations` passes over the rollout; stops inside one when the run's optimiser steps are done."""
+        results = []
+        for iteration in range(self.settings.num_iterations):
+            for minibatch in rollout.minibatches(advantages, is_counted, self.settings.minibatches):
+                if self.global_step >= self.settings.max_steps:
+                    return results
+                results.append(self.update(minibatch, is_on_policy=iteration == 0 and not results))
+        return results
+
+    def update(self, minibatch: Minibatch, *, is_on_policy: bool) -> ObjectiveResult:
+        """One optimiser step; with beta 0 the reference is never run."""
+        normaliser = self.over_processes(Normaliser(len(minibatch.rows), minibatch.counted_tokens))
+        shares = []
+        for batch in minibatch.micro_batches(self.settings.rows_per_forward):
+            share, log_probs = self.objective(batch, normaliser)
+            if is_on_policy:
+                self.check_sampler(log_probs, batch)
+            require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
+            self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
+            shares.append(share.detached())
+        norm = apply_gradients(self, self.settings.gradient_clip)
+        self.log("grpo/gradient_norm", norm, batch_size=1)
+        return whole_step(shares)
+
+    def objective(self, batch: MicroBatch, normaliser: Normaliser) -> tuple[ObjectiveResult, Tensor]:
+        """The loss of a micro-batch, and the policy's log-probs [N, C]."""
+        current = token_log_probs(self.policy, batch.groups)
+        reference = self.reference.log_probs(batch.groups) if self.reference is not None else None
+        mask = current.mask & batch.is_counted.to(self.device)[:, None]
+        result = self.loss(
+            current.log_probs, batch.old_log_probs.to(self.device), reference,
+            batch.advantages.to(self.device, current.log_probs.dtype), mask,
+            beta=self.settings.beta, normaliser=normaliser,
+        )  # fmt: skip
+        self.log("grpo/entropy", current.entropy.sum() / current.mask.sum(), batch_size=1)
+        return result, current.log_probs.detach()
+
+    def check_sampler(self, log_probs: Tensor, batch: MicroBatch) -> None:
+        """Before the first update the trainer must find the sampler's own log-probs again.
+
+        Raises:
+            TrainingError: they differ by more than rounding: other weights, or settings that only one side knows.
+        """
+        mismatch = float((log_probs - batch.old_log_probs.to(self.device)).abs().max())
+        self.log("grpo/sampler_mismatch", mismatch, batch_size=1)
+        if mismatch > MISMATCH_LIMIT and log_probs.dtype == torch.float32 and self.trainer.precision == "32-true":
+            raise TrainingError(
+                f"sampling and training log-probs differ by up to {mismatch:.3g} nats before the first update (rounding "
+                f"is below {MISMATCH_LIMIT}): the sampler does not sample from the policy that is trained."
+            )
+
+    def over_processes(self, normaliser: Normaliser) -> Normaliser:
+        """The counts of all processes together."""
+        counts = self.all_gather(torch.tensor([normaliser.rows, normaliser.tokens])).view(-1, 2).sum(dim=0)
+        return Normaliser(int(counts[0]), int(counts[1]))
+
+    def described(self, batch: MicroBatch) -> dict[str, Any]:
+        """A micro-batch as text, for inspection."""
+        decode = self.encoder.encoder.decode
+        return {
+            "completions": [decode(ids) for group in batch.groups for ids in group.completions],
+            "advantages": batch.advantages.tolist(),
+        }
+
+    def transfer_batch_to_device(self, batch: list[Sample], device: torch.device, dataloader_idx: int) -> list[Sample]:
+        del device, dataloader_idx  # samples are encoded first
+        return batch
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        settings = self.settings
+        return adamw(
+            self.policy, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
+            schedule=linear_decay(total_steps=settings.max_steps),
+        )  # fmt: skip
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["sampling_generator"] = self.generator.get_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.generator.set_state(checkpoint["sampling_generator"])

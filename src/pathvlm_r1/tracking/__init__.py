@@ -1,0 +1,50 @@
+"""Tracking: run folder, manifest, checkpoints, export, console progress, interrupts and loggers."""
+
+from pathvlm_r1.tracking.checkpoints import AtomicCheckpointIO, LastCheckpoint
+from pathvlm_r1.tracking.export import export_model
+from pathvlm_r1.tracking.files import TrackingError, file_hash, folder_hash, write_atomically, write_json
+from pathvlm_r1.tracking.interrupts import Interrupt, graceful_interrupt
+from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, finish_summary, log_completion_table
+from pathvlm_r1.tracking.manifest import (
+    DataRecord,
+    Manifest,
+    ParentRecord,
+    RunRecord,
+    content_hash,
+    find_finished,
+    new_manifest,
+    read_manifest,
+    run_record,
+)
+from pathvlm_r1.tracking.progress import StepProgress, progress_over
+from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "CompletionRow",
+    "DataRecord",
+    "Interrupt",
+    "LastCheckpoint",
+    "Manifest",
+    "ParentRecord",
+    "RunFolder",
+    "RunRecord",
+    "StepProgress",
+    "TrackingError",
+    "build_logger",
+    "content_hash",
+    "create_run_folder",
+    "export_model",
+    "file_hash",
+    "find_finished",
+    "finish_summary",
+    "folder_hash",
+    "graceful_interrupt",
+    "log_completion_table",
+    "new_manifest",
+    "progress_over",
+    "read_manifest",
+    "run_record",
+    "write_atomically",
+    "write_json",
+]

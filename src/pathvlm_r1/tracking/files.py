@@ -1,0 +1,122 @@
+"""Files that are either whole or not there, and hashes of what is in them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class TrackingError(RuntimeError):
+    """What a run keeps of itself could not be written or read; the message names the file and what to do."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, bring it to the disk, then give it the name `path`.
+
+    Whatever goes wrong, the temporary file is removed and an older `path` stays as it was.
+
+    Raises:
+        TrackingError: the disk is full, refuses writing, or fails otherwise.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    kept = f"the older {path.name} is unchanged" if path.exists() else f"no {path.name} was left behind"
+    try:
+        with disk_faults_explained(path, kept):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(partial)
+            sync(partial)
+            partial.replace(path)
+            sync(path.parent)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON with sorted keys, atomically.
+
+    Raises:
+        TrackingError: as `write_atomically`.
+        ValueError: a number in it is not finite, which JSON has no word for.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda partial: _write_text(partial, text))
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's contents, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the sorted relative names of all files below a folder, each with the hash of its contents."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    listing = "".join(f"{name}\0{file_hash(folder / name)}\n" for name in names)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+@contextmanager
+def disk_faults_explained(path: Path, kept: str) -> Iterator[None]:
+    """Turn a fault of the disk while `path` is written into one that says what to do; `kept`: what is still there.
+
+    Raises:
+        TrackingError: the block ran into a full disk, a refused write, or another error of the operating system.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = _error_number(error)
+        if number is None:
+            raise
+        raise TrackingError(f"{path}: {_explanation(path, number, error)}; {kept}. {_advice(number)}") from error
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _error_number(error: BaseException) -> int | None:
+    """The operating system's number of a fault, also where a library has wrapped it; None for any other error."""
+    if isinstance(error, OSError):
+        return error.errno or errno.EIO
+    if "os error 28" in str(error) or os.strerror(errno.ENOSPC) in str(error):  # safetensors, written in Rust
+        return errno.ENOSPC
+    return _error_number(error.__context__) if error.__context__ is not None else None
+
+
+def _explanation(path: Path, number: int, error: BaseException) -> str:
+    if number in _NO_ROOM:
+        return f"the disk is full, {_room(path)} is free"
+    if number in _NO_PERMISSION:
+        return "no permission to write here"
+    return f"could not be written: {str(error).splitlines()[0] if str(error) else os.strerror(number)}"
+
+
+def _advice(number: int) -> str:
+    if number in _NO_ROOM:
+        return "Free some room, or set output= to a folder on another disk, and start again or go on with resume=."
+    return "Set output= to a folder that you may write to, or correct its permissions."
+
+
+def _room(path: Path) -> str:
+    existing = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
+    return f"{shutil.disk_usage(existing).free / 2**20:,.0f} MiB"

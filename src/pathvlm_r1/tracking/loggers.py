@@ -1,0 +1,134 @@
+"""Where metrics, sampled completions and a run's summary go: Weights & Biases, a CSV file, or nowhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import wandb
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from wandb.sdk.lib import wbauth
+
+LoggerName = Literal["wandb", "csv", "none"]
+
+COMPLETIONS_KEY = "samples/completions"
+COMPLETIONS_FILE = "completions.jsonl"
+_WANDB_HOST = "https://api.wandb.ai"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionRow:
+    """One sampled completion as people read it; a term that did not apply is None."""
+
+    question: str
+    picture: Image.Image | None
+    completion: str
+    rewards: Mapping[str, float | None]
+    events: Sequence[str]
+
+
+class RunFolderCSVLogger(CSVLogger):  # type: ignore[misc]
+    """Lightning's CSV logger with its file right in the run folder, where a resumed run goes on writing."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
+        self._experiment: Any = None
+
+    @property
+    @rank_zero_experiment  # type: ignore[untyped-decorator]
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self._experiment = _GoingOnWriter(self.save_dir)
+        return self._experiment
+
+
+class _GoingOnWriter(ExperimentWriter):  # type: ignore[misc]
+    def _check_log_dir_exists(self) -> None:
+        """Keep the rows that are there; Lightning's own writer warns of a folder in use and deletes them."""
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+
+def build_logger(
+    name: LoggerName,
+    folder: Path,
+    *,
+    project: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    run_name: str | None = None,
+) -> Logger | Literal[False]:
+    """The logger of a run, as Lightning's Trainer takes it.
+
+    wandb is offline unless it has an API key or WANDB_MODE says otherwise; its run has the folder's name as id, so
+    that a resumed run goes on in it.
+
+    Raises:
+        ValueError: `name` is not the name of a logger.
+    """
+    if name == "none":
+        return False
+    if name == "csv":
+        return RunFolderCSVLogger(folder)
+    if name != "wandb":
+        raise ValueError(f"logger.name={name}: one of wandb, csv, none")
+    return WandbLogger(
+        name=run_name, save_dir=folder, id=re.sub(r"[^A-Za-z0-9_-]", "-", folder.name), project=project, group=group,
+        job_type=job_type, mode=_wandb_mode(), settings=wandb.Settings(silent=True, console="off"),
+    )  # fmt: skip
+
+
+def log_completion_table(logger: Logger | Literal[False] | None, rows: Sequence[CompletionRow], step: int) -> None:
+    """Show completions: a table with pictures in wandb, lines of completions.jsonl without them beside metrics.csv."""
+    if isinstance(logger, WandbLogger):
+        terms = _terms(rows)
+        columns = ["question", "picture", "completion", *(f"reward/{term}" for term in terms), "events"]
+        logger.log_table(COMPLETIONS_KEY, columns=columns, data=[_cells(row, terms) for row in rows], step=step)
+    elif isinstance(logger, CSVLogger):
+        lines = [json.dumps({"step": step, **_written(row)}, ensure_ascii=False) + "\n" for row in rows]
+        with (Path(logger.save_dir) / COMPLETIONS_FILE).open("a", encoding="utf-8") as file:
+            file.writelines(lines)
+
+
+def finish_summary(logger: Logger | Literal[False] | None, values: Mapping[str, float], *, exit_code: int = 0) -> None:
+    """Write a run's final numbers into wandb's summary and end that run; elsewhere the manifest has them."""
+    if isinstance(logger, WandbLogger):
+        logger.experiment.summary.update(dict(values))
+        logger.experiment.finish(exit_code=exit_code)
+
+
+def _wandb_mode() -> Literal["online", "offline"] | None:
+    if os.environ.get("WANDB_MODE"):
+        return None  # wandb reads it
+    host = os.environ.get("WANDB_BASE_URL", _WANDB_HOST)
+    has_key = bool(os.environ.get("WANDB_API_KEY")) or wbauth.read_netrc_auth(host=host) is not None
+    return "online" if has_key else "offline"
+
+
+def _terms(rows: Sequence[CompletionRow]) -> list[str]:
+    return list(dict.fromkeys(term for row in rows for term in row.rewards))
+
+
+def _cells(row: CompletionRow, terms: Sequence[str]) -> list[Any]:
+    picture = wandb.Image(row.picture) if row.picture is not None else None
+    return [row.question, picture, row.completion, *map(row.rewards.get, terms), "\n".join(row.events)]
+
+
+def _written(row: CompletionRow) -> dict[str, Any]:
+    return {
+        "question": row.question,
+        "completion": row.completion,
+        "rewards": dict(row.rewards),
+        "events": list(row.events),
+    }

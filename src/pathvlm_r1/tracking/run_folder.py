@@ -1,0 +1,67 @@
+"""The folder of one run: where everything that it keeps has its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from pathvlm_r1.tracking.files import disk_faults_explained
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder and the places in it."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the run was asked, on what, and how it ended."""
+        return self.path / "manifest.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the full training state."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The newest full training state."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def export(self) -> Path:
+        """The trained model as a Hugging Face folder."""
+        return self.path / "export"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics by step, where the csv logger is chosen."""
+        return self.path / "metrics.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """One line per scored completion."""
+        return self.path / "predictions.jsonl"
+
+
+def create_run_folder(output: Path, name: str) -> RunFolder:
+    """Make `<output>/<timestamp>-<name>`, with a number behind it where another run has taken the name.
+
+    Raises:
+        TrackingError: `output` is no folder that can be written to.
+    """
+    stem = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
+    with disk_faults_explained(output, "no run was started"):
+        output.mkdir(parents=True, exist_ok=True)
+        for attempt in count(1):
+            path = output / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                path.mkdir()  # the file system decides between two that start together
+            except FileExistsError:
+                continue
+            break
+    return RunFolder(path)

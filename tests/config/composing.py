@@ -1,0 +1,41 @@
+"""Configurations for the tests of this folder: what hydra composes from `conf/`, with values changed."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from pathvlm_r1.config import ConfigError, DataConfig, EvalConfig, ReportConfig, TrainConfig
+
+CONF = Path(__file__).parents[2] / "conf"
+ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
+NEEDED = {"bccd": "dataset.root=/data/bccd", "predict": "task={image: a.png, question: Which?, options: [yes, no]}"}
+
+
+@cache
+def composed(name: str, *overrides: str) -> DictConfig:
+    """What hydra composes, with a value for what a choice leaves open."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name, [*overrides, *(NEEDED[key] for key in NEEDED if any(o.endswith(key) for o in overrides))])
+
+
+def changed(name: str, choices: list[str], values: dict[str, object]) -> DictConfig:
+    """What hydra composes for `choices` and, as `key=value` or `+key=value`, for `values`."""
+    result = composed(name, *choices).copy()
+    for key, value in values.items():
+        OmegaConf.update(result, key, value, merge=False, force_add=True)
+    return result
+
+
+def choices(group: str) -> list[str]:
+    """What may be typed for a group, one per file."""
+    return [f"{group}={path.stem}" for path in sorted((CONF / group).glob("*.yaml"))]
+
+
+def message_of(name: str, group_choices: list[str], values: dict[str, object]) -> str:
+    """With which words the entry point refuses a configuration."""
+    with pytest.raises(ConfigError) as caught:
+        ENTRY_POINTS[name].checked(changed(name, group_choices, values))
+    return str(caught.value)

@@ -1,0 +1,168 @@
+"""What `conf/` holds: every file composes and passes, with the keys of its dataclass and no others."""
+
+from dataclasses import MISSING, FrozenInstanceError, fields, is_dataclass
+from itertools import product
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+from composing import CONF, ENTRY_POINTS, changed, choices, composed
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+
+from pathvlm_r1 import config
+from pathvlm_r1.config import ConfigError, DataConfig, EvalConfig, ReportConfig, TrainConfig, run, stage
+from pathvlm_r1.data import pretraining
+
+SCHEMAS = {
+    "adapter/full": config.FullConfig,
+    "adapter/lora": config.LoRAConfig,
+    "dataset/bccd": config.BCCDConfig,
+    "dataset/phantom": config.PhantomConfig,
+    "evaluation": config.EvaluationConfig,
+    "judge": config.JudgeConfig,
+    "logger/csv": config.LocalLoggerConfig,
+    "logger/none": config.LocalLoggerConfig,
+    "logger/wandb": config.WandbLoggerConfig,
+    "model": config.ModelConfig,
+    "objective": config.ObjectiveConfig,
+    "reward": config.RewardConfig,
+    "rollout": config.RolloutConfig,
+    "stage/grpo": config.GRPOConfig,
+    "stage/pretrain": config.PretrainConfig,
+    "stage/sft": config.SFTConfig,
+    "task/evaluate": config.EvaluateTask,
+    "task/predict": config.PredictTask,
+}
+
+
+def spread(rows: list[tuple[str, ...]], *groups: str) -> list[tuple[str, ...]]:
+    """Every row with one choice of each group more, so that each choice stands in some row."""
+    options = [choices(group) for group in groups]
+    assert all(len(option) <= len(rows) for option in options)
+    return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
+
+
+STAGE_ROWS = spread(
+    list(product(choices("stage"), choices("model"), choices("adapter"))),
+    "dataset", "reward", "trainer", "objective", "evaluation", "logger", "rollout", "judge", "experiment",
+)  # fmt: skip
+EVAL_ROWS = spread(
+    list(product(choices("dataset"), choices("reward")))[::3],
+    "task", "model", "adapter", "trainer", "judge", "rollout", "evaluation",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", STAGE_ROWS, ids=" ".join)
+def test_every_choice_trains_but_a_base_checkpoint_that_is_not_nano_and_full(row):
+    if "stage=pretrain" in row and not {"model=nano", "adapter=full"} <= set(row):
+        with pytest.raises(ConfigError, match="stage=pretrain needs"):
+            TrainConfig.checked(composed("train", *row))
+    else:
+        checked = TrainConfig.checked(composed("train", *row))
+        assert checked.trainer["max_steps"] == checked.stage.max_steps
+
+
+@pytest.mark.parametrize("row", EVAL_ROWS, ids=" ".join)
+def test_every_choice_is_evaluated(row):
+    assert EvalConfig.checked(composed("eval", *row)).task.name in {"evaluate", "predict"}
+
+
+@pytest.mark.parametrize("dataset", choices("dataset"))
+def test_every_dataset_is_shown(dataset):
+    assert f"dataset={DataConfig.checked(composed('data', dataset)).dataset.name}" == dataset
+
+
+def test_a_report_needs_nothing():
+    assert ReportConfig.checked(composed("report")).out is None
+
+
+def test_the_rows_above_hold_every_file_of_conf():
+    tried = {choice for row in STAGE_ROWS + EVAL_ROWS for choice in row}
+    assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
+    assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
+
+
+def schema_of(path: Path) -> type:
+    place = f"{path.parent.name}/{path.stem}"
+    return next(SCHEMAS[key] for key in (place, place.split("_")[0], path.parent.name) if key in SCHEMAS)
+
+
+FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in ("trainer", "experiment")]
+
+
+def paths_of_yaml(values: object, prefix: str = "") -> set[str]:
+    if not isinstance(values, dict):
+        return {prefix}
+    return {path for key, value in values.items() for path in paths_of_yaml(value, f"{prefix}.{key}")}
+
+
+def paths_of_schema(schema: object, values: object, prefix: str = "") -> set[str]:
+    """Every key that a dataclass has; below a mapping, those of the file."""
+    schema = next((member for member in get_args(schema) if is_dataclass(member)), schema)
+    if not is_dataclass(schema):
+        return paths_of_yaml(values, prefix)
+    hints, values = get_type_hints(schema), values or {}
+    return {path for key in hints for path in paths_of_schema(hints[key], values.get(key), f"{prefix}.{key}")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_file_of_conf_has_the_keys_of_its_dataclass_and_no_others(path):
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    missing = paths_of_schema(schema_of(path), values) ^ paths_of_yaml(values)
+    terms = {"accuracy", "format", "process"} if path.parent.name == "reward" else set()
+    assert {key.split(".")[1] for key in missing} == terms - set(values)  # only a whole reward term may be left out
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_an_entry_point_has_the_keys_of_its_dataclass_and_no_others(name):
+    assert set(composed(name)) == {field.name for field in fields(ENTRY_POINTS[name])}
+
+
+def test_dataclasses_are_frozen_and_have_no_second_defaults():
+    public = [getattr(config, name) for name in config.__all__]
+    schemas = [schema for schema in public if isinstance(schema, type) and is_dataclass(schema)]
+    assert len(schemas) > 20
+    for schema in schemas:
+        assert all(field.default is MISSING and field.default_factory is MISSING for field in fields(schema)), schema
+    with pytest.raises(FrozenInstanceError):
+        ReportConfig.checked(composed("report")).seed = 1
+
+
+def test_values_come_in_the_types_of_their_fields():
+    checked = TrainConfig.checked(changed("train", [], {"stage.beta": 0, "dataset.style_shares.terse": 0.45}))
+    assert type(checked.stage.beta) is float
+    assert checked.dataset.out_of_domain[0] == "phantom_ct"
+    assert list(checked.dataset.style_shares.items()) == [("terse", 0.45), ("partial", 0.2), ("complete", 0.35)]
+    assert checked.reward.process.coefficient == 0.4
+    assert TrainConfig.checked(composed("train", "reward=accuracy")).reward.process is None
+
+
+def test_a_term_of_the_reward_may_be_taken_out_or_put_in():
+    assert TrainConfig.checked(changed("train", [], {"reward.process": None})).reward.process is None
+    put_in = TrainConfig.checked(changed("train", ["reward=accuracy"], {"reward.format.weight": 2}))
+    assert put_in.reward.format.weight == 2
+
+
+def test_the_constant_of_dr_grpo_is_the_longest_completion():
+    checked = TrainConfig.checked(changed("train", ["objective=dr_grpo"], {"model.max_completion_tokens": 50}))
+    assert checked.objective.loss["max_completion_tokens"] == 50
+
+
+def test_names_that_stand_in_two_places_agree():
+    assert tuple(pretraining._KINDS) == stage.EXERCISES
+    assert composed("train").model.checkpoint == config.EMBEDDED
+    kinds = [get_args(get_type_hints(member)["kind"]) for member in get_args(config.DatasetConfig)]
+    assert {kind for names in kinds for kind in names} == set(run.JUDGES_BY_DATASET)
+
+
+def test_an_experiment_may_override_a_value_of_the_entry_point():
+    assert TrainConfig.checked(composed("train", "experiment=demo")).output == "outputs/demo"
+
+
+def test_hydra_itself_refuses_a_choice_that_there_is_not_and_names_the_valid_ones():
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("train", "reward=doul")
+    assert all(path.stem in str(caught.value) for path in (CONF / "reward").glob("*.yaml"))
+    with pytest.raises(ConfigCompositionException, match=r"Could not override 'stage\.gruop_size'"):
+        composed("train", "stage.gruop_size=4")

@@ -1,0 +1,187 @@
+"""Values out of range and groups that do not go together: each refusal names the key and what would be valid."""
+
+import pytest
+from composing import ENTRY_POINTS, changed, message_of
+
+from pathvlm_r1.config import TrainConfig, run
+
+RANGES = [
+    ("stage.group_size", 1, "at least 2: a group of one has no peers"),
+    (
+        "stage.minibatches",
+        3,
+        "must divide stage.prompts_per_step * stage.group_size = 64: one of 1, 2, 4, 8, 16, 32, 64",
+    ),
+    ("stage.minibatches", 0, "at least 1"),
+    ("stage.prompts_per_step", 0, "at least 1"),
+    ("stage.num_iterations", 0, "at least 1"),
+    ("stage.rows_per_forward", 0, "at least 1"),
+    ("stage.max_steps", 0, "at least 1"),
+    ("stage.learning_rate", 0.0, "above 0"),
+    ("stage.gradient_clip", -1.0, "above 0"),
+    ("stage.weight_decay", -0.1, "0 or more"),
+    ("stage.beta", -0.04, "0 or more: it weighs the KL penalty"),
+    ("stage.temperature", 0.0, "above 0: a greedy group is all alike"),
+    ("stage.samples_every", -1, "0 or more: 0 logs no tables"),
+    ("stage.parent_seed", -1, "0 or more, a seed"),
+    ("stage.arm", "", "must not be empty"),
+    ("trainer.max_steps", 0, "a whole number, at least 1 optimiser step"),
+    ("trainer.max_steps", None, "a whole number, at least 1 optimiser step"),
+    (
+        "trainer.gradient_clip_val",
+        1.0,
+        "use stage.gradient_clip: Lightning cannot clip under manual optimisation",
+    ),
+    (
+        "trainer.accumulate_grad_batches",
+        4,
+        "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+    ),
+    ("seed", -1, "0 or more, a seed"),
+    ("output", "", "must not be empty"),
+    ("logger.project", "", "must not be empty"),
+    ("rollout.rows_per_batch", 0, "at least 1 completion"),
+    ("evaluation.temperature", -0.1, "0 or more: 0 is greedy"),
+    ("evaluation.top_p", 0.0, "above 0 and at most 1: 1 keeps every token"),
+    ("evaluation.top_p", 1.1, "above 0 and at most 1: 1 keeps every token"),
+    ("evaluation.samples", 0, "at least 1 decode per question"),
+    ("evaluation.replicates", 0, "at least 1 bootstrap resample"),
+    ("reward.accuracy.weight", -1.0, "0 or more: a negative weight would reward the opposite"),
+    ("reward.process.coefficient", 0.0, "above 0 and at most 1: what one missing step or one error costs"),
+    ("reward.process.coefficient", 1.5, "above 0 and at most 1: what one missing step or one error costs"),
+    ("model.max_completion_tokens", 7, "at least 8: a shorter completion cannot hold an answer"),
+    ("model.max_pixels", 783, "at least 784: 28 x 28 is one token"),
+    ("model.checkpoint", "", "must not be empty"),
+    ("model.recipe.sft.learning_rate", 0.0, "above 0"),
+    ("model.recipe.grpo.max_steps", 0, "at least 1"),
+    ("dataset.seed", -1, "0 or more, a seed"),
+    ("dataset.image_size", 20, "at least 28: 28 x 28 is one token"),
+    ("dataset.modality", "mri", "one of histology, ct, dermoscopy, fundus, oct"),
+    ("dataset.splits.test", 0, "at least 1 question"),
+]
+
+
+def typed(value: object) -> str:
+    return {None: "null", "": "''"}.get(value, str(value))
+
+
+@pytest.mark.parametrize(("key", "value", "rule"), RANGES)
+def test_a_value_out_of_range_is_refused_with_its_key_and_the_rule(key, value, rule):
+    assert message_of("train", [], {key: value}) == f"{key}={typed(value)}: {rule}"
+
+
+OTHER_GROUPS = [
+    ("stage=sft", "stage.validation_every", 0, "at least 1"),
+    ("stage=sft", "stage.validation_samples", 0, "at least 1"),
+    ("stage=sft", "stage.rows_per_step", 0, "at least 1"),
+    ("stage=sft", "stage.warmup_share", 1.0, "from 0 to below 1, a share of stage.max_steps"),
+    ("stage=pretrain", "stage.warmup_share", -0.1, "from 0 to below 1, a share of stage.max_steps"),
+    ("stage=pretrain", "stage.pictures", 0, "at least 1"),
+    ("stage=pretrain", "stage.vocabulary_size", 277, "at least 278: 256 bytes and 22 special tokens"),
+    ("stage=pretrain", "stage.architecture.layers", 0, "at least 1"),
+    ("stage=pretrain", "stage.architecture.hidden", 100, "a multiple of 32, the width of a head"),
+    ("stage=pretrain", "stage.architecture.vision_hidden", 100, "a multiple of 24, the width of a head"),
+    ("adapter=lora", "adapter.r", 0, "at least 1, the rank of an adapter"),
+    ("adapter=lora", "adapter.alpha", 0, "at least 1: alpha / r scales what an adapter adds"),
+    ("adapter=lora", "adapter.dropout", 1.0, "from 0 to below 1"),
+    ("adapter=lora", "adapter.target", "language_model.(q", "a regular expression over names of layers"),
+    (
+        "adapter=lora",
+        "adapter.target",
+        "q_proj",
+        "must name language_model: a bare suffix would match the vision tower's layers too",
+    ),
+    ("dataset=bccd", "dataset.rl_share", 1.0, "between 0 and 1: SFT and RL both need some"),
+    ("dataset=bccd", "dataset.root", "", "must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("choice", "key", "value", "rule"), OTHER_GROUPS)
+def test_so_is_one_of_another_choice(choice, key, value, rule):
+    assert message_of("train", [choice], {key: value}) == f"{key}={typed(value)}: {rule}"
+
+
+def test_shares_are_not_negative_and_sum_to_one():
+    assert message_of("train", [], {"dataset.style_shares.terse": 0.5}) == (
+        "dataset.style_shares={terse: 0.5, partial: 0.2, complete: 0.35}: shares sum to 1, these to 1.05"
+    )
+    assert message_of("train", [], {"dataset.style_shares": {"terse": -1, "partial": 1, "complete": 1}}) == (
+        "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"
+    )
+    assert message_of("train", ["stage=pretrain"], {"stage.shares.answer": 0.17}).endswith("these to 1.1")
+    assert message_of("train", ["dataset=bccd"], {"dataset.style_shares.terse": 0}).endswith("these to 0.55")
+
+
+def test_some_term_of_the_reward_has_a_weight():
+    weights = {"reward.accuracy.weight": 0, "reward.format.weight": 0}
+    assert message_of("train", ["reward=accuracy_format"], weights) == (
+        "reward.*.weight={accuracy: 0.0, format: 0.0}: at least one term needs a weight above 0"
+    )
+
+
+def test_a_stage_goes_on_from_trained_weights_only():
+    rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
+    assert message_of("train", [], {"stage.init": "checkpoint"}) == f"stage.init=checkpoint: {rule}"
+    values = {"stage.init": "checkpoint", "model.checkpoint": "outputs/a/weights"}
+    assert TrainConfig.checked(changed("train", [], values)).stage.init == "checkpoint"
+
+
+def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
+    choices_of = ["stage=pretrain", "model=qwen2_5_vl_3b"]
+    assert message_of("train", choices_of, {}) == "model=qwen2_5_vl_3b: stage=pretrain needs nano"
+    assert message_of("train", ["stage=pretrain", "adapter=lora"], {}) == "adapter=lora: stage=pretrain needs full"
+
+
+@pytest.mark.parametrize("name", ["train", "eval"])
+def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeypatch):
+    assert message_of(name, [], {"judge.name": "none"}) == (
+        "judge=none: cannot score the process term of reward=dual on dataset=phantom; "
+        "judges that can: oracle. Or take a reward without it: reward=accuracy_format"
+    )
+    without = changed(name, ["reward=accuracy_format"], {"judge.name": "none"})
+    assert ENTRY_POINTS[name].checked(without).judge.name == "none"
+    monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())  # a kind without a findings table
+    assert message_of(name, [], {}) == (
+        "judge=oracle: cannot score the process term of reward=dual on dataset=phantom; "
+        "judges that can: none. Or take a reward without it: reward=accuracy_format"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"task.options": ["a"]}, "task.options=[a]: from 2 to 9 options"),
+        ({"task.options": list("abcdefghij")}, "task.options=[a, b, c, d, e, f, g, h, i, j]: from 2 to 9 options"),
+        ({"task.options": ["a", "a"]}, "task.options=[a, a]: options differ, none is empty"),
+        ({"task.options": "a"}, "task.options=a: expected a list, task.options='[…,…]', got str"),
+        ({"task.options": ["a", 3]}, "task.options[1]=3: expected text (str), got int"),
+        ({"task.question": " "}, "task.question= : must not be empty"),
+        ({"task.image": ""}, "task.image='': must not be empty"),
+    ],
+)
+def test_a_question_has_a_picture_a_text_and_options(values, message):
+    assert message_of("eval", ["task=predict"], values) == message
+
+
+def test_an_evaluation_has_one_control_at_a_time():
+    assert message_of("eval", [], {"task.blank_images": True, "task.shuffled_images": True}) == (
+        "task.shuffled_images=true: not together with task.blank_images=true"
+    )
+    assert message_of("eval", [], {"task.split": "train"}) == "task.split=train: one of sft, rl, validation, test"
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "message"),
+    [
+        ("report", "replicates", "replicates=0: at least 1"),
+        ("data", "n", "n=0: at least 1"),
+        ("eval", "seed", "seed=-1: 0 or more, a seed"),
+        ("report", "seed", "seed=-1: 0 or more, a seed"),
+        ("report", "runs", "runs='': must not be empty"),
+        ("data", "out", "out='': must not be empty"),
+        ("eval", "output", "output='': must not be empty"),
+    ],
+)
+def test_the_other_entry_points_have_ranges_too(name, key, message):
+    value = {"replicates": 0, "n": 0, "seed": -1}.get(key, "")
+    assert message_of(name, [], {key: value}) == message
