@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import LETTERS, Sample
 from pathvlm_r1.data.bccd_questions import PLATELET_BINS, PLATELETS, Draft, paired, to_sample
 from pathvlm_r1.data.phantom import ONTOLOGIES, PhantomSource
-from pathvlm_r1.data.rationale import Argument, Reading, Style, concludes, excludes, join, means, read, shows, write
+from pathvlm_r1.data.rationale import Argument, Style, concludes, excludes, join, means, read, shows, write
 from pathvlm_r1.data.voc import Photograph
 from pathvlm_r1.reward import Completion, FinishReason
 
@@ -38,9 +35,7 @@ def smear_samples() -> list[Sample]:
     ]
     question = "How many platelets does this blood smear show?"
     options = [PLATELET_BINS[shift:] + PLATELET_BINS[:shift] for shift in range(4)]
-    counting = [
-        Draft(smear, "platelets", question, PLATELETS, options[i % 4]) for i, smear in enumerate(smears)
-    ]
+    counting = [Draft(smear, "platelets", question, PLATELETS, options[i % 4]) for i, smear in enumerate(smears)]
     return [to_sample(draft, seed=0, style_shares=COMPLETE) for draft in [*counting, *paired(smears, 0)]]
 
 
@@ -49,44 +44,51 @@ def all_samples() -> list[Sample]:
     return [*(sample for modality in ONTOLOGIES for sample in phantom_samples(modality)), *smear_samples()]
 
 
+def reference(sample: Sample) -> Completion:
+    """The completion that SFT learns."""
+    return Completion(sample, CONTRACT.target(sample), FinishReason.STOP, token_count=1)
+
+
 def exploits(sample: Sample) -> dict[str, Completion]:
     """Texts made to be paid without reading the image; all but the contradictions have the right answer."""
-    table, said, reference = sample.findings, read(sample.rationale), sample.rationale
-    others = [letter for letter in sample.letters if letter != sample.answer]
+    table, said, right = sample.findings, read(sample.rationale), sample.option(sample.answer)
+    other = next(option for option in sample.options if option != right)
     every_phrase = shows(sorted(table.shown | table.absent))
     every_fact = " ".join(means(subject, definition) for subject, definition in table.knowledge.items())
-    right = sample.option(sample.answer)
-    false_reason = min(table.options[sample.letters.index(sample.answer)].excluded_by)
-    blind = " ".join(
-        excludes(option, min(facts.excluded_by)) for option, facts in zip(sample.options, table.options, strict=True)
-    )
+    unseen = {option: min(facts.excluded_by) for option, facts in zip(sample.options, table.options, strict=True)}
     reasonings = {
         "every phrase": every_phrase,
-        "every phrase, then the reference": f"{every_phrase} {reference}",
+        "every phrase, then the reference": f"{every_phrase} {sample.rationale}",
         "a sentence 50 times": f"{shows(said.seen)} " * 50,
-        "the reference 50 times": f"{reference} " * 50,
-        "a finding 50 times in one sentence": reference.replace(said.seen[0], ", ".join([said.seen[0]] * 50), 1),
+        "the reference 50 times": f"{sample.rationale} " * 50,
+        "a finding 50 times in one sentence": sample.rationale.replace(said.seen[0], ", ".join([said.seen[0]] * 50), 1),
         "names nothing": "The image was looked at with care, and every option was weighed.",
         "nothing": "",
-        "the options": f"{sample.question} " + " ".join(sample.options),
+        "the options": f"{sample.question} {' '.join(sample.options)}",
         "the prompt": CONTRACT.prompt(sample),
-        "every option excluded": blind,
-        "every option excluded, after the reference": f"{reference} {excludes(right, said.seen[0])}",
-        "every option excluded by the unseen, after the reference": f"{reference} {excludes(right, false_reason)}",
+        "every option excluded": " ".join(excludes(option, reason) for option, reason in unseen.items()),
+        "the answer excluded by what is seen": f"{sample.rationale} {excludes(right, said.seen[0])}",
+        "the answer excluded by the unseen": f"{sample.rationale} {excludes(right, unseen[right])}",
         "every option concluded": " ".join(map(concludes, sample.options)),
-        "every option concluded, after the reference": " ".join([reference, *map(concludes, sample.options)]),
+        "every option concluded, after the reference": " ".join([sample.rationale, *map(concludes, sample.options)]),
         "every fact": every_fact,
-        "another conclusion": reference.replace(concludes(right), concludes(sample.option(others[0]))),
+        "every fact, then the reference": f"{every_fact} {sample.rationale}",
+        "another conclusion": sample.rationale.replace(concludes(right), concludes(other)),
     }
-    written = {name: completion(sample, reasoning) for name, reasoning in reasonings.items()}
-    if len(sample.options) > 2:  # of two options, the reference discusses both already
-        written["every fact, then the reference"] = completion(sample, f"{every_fact} {reference}")
-    for letter in others:
-        facts = table.options[sample.letters.index(letter)].subjects
-        cited = " ".join(means(subject, table.knowledge[subject]) for subject in facts)
-        post_hoc = " ".join([shows(said.seen), cited, *(excludes(*pair) for pair in said.excluded)])
-        written[f"answer {letter} against the reasoning"] = completion(sample, reference, letter)
-        written[f"answer {letter} argued against its own findings"] = completion(sample, post_hoc, letter)
+    if len(sample.options) == 2:  # the reference already discusses both, so every fact is in place
+        del reasonings["every fact, then the reference"]
+    return {name: completion(sample, text) for name, text in reasonings.items()} | _contradictions(sample)
+
+
+def _contradictions(sample: Sample) -> dict[str, Completion]:
+    """Right reasoning with a wrong answer, and wrong answers argued for against the findings that are stated."""
+    said, written = read(sample.rationale), {}
+    for letter, facts in zip(sample.letters, sample.findings.options, strict=True):
+        if letter != sample.answer:
+            cited = " ".join(means(subject, sample.findings.knowledge[subject]) for subject in facts.subjects)
+            post_hoc = " ".join([shows(said.seen), cited, *(excludes(*pair) for pair in said.excluded)])
+            written[f"answer {letter} after the reference"] = completion(sample, sample.rationale, letter)
+            written[f"answer {letter} against its own findings"] = completion(sample, post_hoc, letter)
     return written
 
 
@@ -148,12 +150,3 @@ def _value(sample: Sample, phrase: str, excluded: frozenset[str]) -> str:
     """Another value of the phrase's attribute that is not among the excluded."""
     group = next(group for group in sample.findings.exclusive if phrase in group)
     return min(group - {phrase} - excluded)
-
-
-def borrowed(sample: Sample, samples: list[Sample], random: np.random.Generator) -> Completion | None:
-    """The reference completion of another sample with another conclusion; None if it fits this one as a misreading."""
-    other = samples[int(random.integers(len(samples)))]
-    theirs: Reading = read(other.rationale)
-    if set(theirs.concluded) & {option.lower() for option in sample.options}:
-        return None
-    return replace(completion(sample, ""), text=CONTRACT.target(other))

@@ -108,7 +108,11 @@ def write_filler(ontology: Ontology, random: np.random.Generator) -> str:
     for _ in range(int(random.integers(4))):
         phrases = [str(phrase) for phrase in random.permutation(list(ontology.phrases))[: int(random.integers(1, 5))]]
         name = str(random.choice(names))
-        sentences.append(str(random.choice([shows(phrases), means(name, join(phrases)), f"Here {name} is excluded by {phrases[0]}."])))
+        sentences.append(
+            str(
+                random.choice([shows(phrases), means(name, join(phrases)), f"Here {name} is excluded by {phrases[0]}."])
+            )
+        )
     return "".join(f"{sentence} " for sentence in sentences)
 
 

@@ -9,8 +9,8 @@ What a step and an error are, beyond their names:
   wrong argument has the definition error, and no other.
 - Elimination and knowledge must lead to the answer. They count for nothing where the text concludes otherwise, excludes
   its own answer, or claims a finding that rules it out.
-- A recital is no argument and has no step: it says a sentence or a list's item more than twice, excludes what is no option
-  here, or cites facts about what it neither answers, excludes nor sees. True facts are not errors, however many.
+- A recital is no argument and has no step: it says a sentence or a list's item more than twice, excludes what is no
+  option here, or cites facts about what it neither concludes, excludes nor sees. True facts are never errors.
 """
 
 from __future__ import annotations
@@ -163,8 +163,9 @@ class _Case:
 
     @property
     def is_recital(self) -> bool:
-        """It excludes what is no option, or cites what is neither of the answer, nor of an excluded option, nor seen."""
-        discussed = [self.options[name].subjects for name in {self.answered, *self.reasons} if name in self.options]
+        """It excludes what is no option, or cites what it neither answers, concludes, excludes nor sees."""
+        named = {self.answered, *self.said.concluded, *self.reasons}
+        discussed = [facts.subjects for option, facts in self.options.items() if option in named]
         is_off_topic = not self.definitions.keys() <= self.seen.union(*discussed)
         return is_off_topic or not self.reasons.keys() <= self.options.keys()
 

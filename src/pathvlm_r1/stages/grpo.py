@@ -22,7 +22,7 @@ from pathvlm_r1.model import Policy, Reference, SampleEncoder, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable
 from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
 from pathvlm_r1.stages.faults import TrainingError, require_finite
-from pathvlm_r1.stages.optimisation import adamw, apply_gradients, linear_decay
+from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
 
 MISMATCH_LIMIT = 1e-3  # nats; in float32 sampling and training log-probs differ by rounding, some 1e-6
@@ -46,8 +46,9 @@ class GRPOSettings:
     num_iterations: int
     rows_per_forward: int
     beta: float
-    max_steps: int
+    stop_at: int  # optimiser steps after which the run ends
     learning_rate: float
+    schedule: Schedule
     weight_decay: float
     gradient_clip: float
     shuffle_rewards: bool
@@ -136,7 +137,7 @@ class GRPOModule(LightningModule):
         results = []
         for iteration in range(self.settings.num_iterations):
             for minibatch in rollout.minibatches(advantages, is_counted, self.settings.minibatches):
-                if self.global_step >= self.settings.max_steps:
+                if self.global_step >= self.settings.stop_at:
                     return results
                 results.append(self.update(minibatch, is_on_policy=iteration == 0 and not results))
         return results
@@ -204,7 +205,7 @@ class GRPOModule(LightningModule):
         settings = self.settings
         return adamw(
             self.policy, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
-            schedule=linear_decay(total_steps=settings.max_steps),
+            schedule=settings.schedule,
         )  # fmt: skip
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

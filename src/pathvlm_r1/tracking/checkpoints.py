@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
             TrackingError: there is no such file, it is broken, or it holds more than tensors and plain values.
         """
         del weights_only
+        if not Path(path).is_file():
+            raise TrackingError(f"{path} does not exist: resume= takes the folder of a run that has {LAST}")
+        if not zipfile.is_zipfile(path):  # torch's own form; a bare pickle is not even looked at
+            raise _unreadable(path)
         try:
             checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        except FileNotFoundError as error:
-            raise TrackingError(f"{path} does not exist: give resume= a run folder that has {LAST}") from error
-        except pickle.UnpicklingError as error:
-            raise TrackingError(
-                f"{path} is no checkpoint of tensors and plain values and was not read: unpickling it could run "
-                "foreign code, or it is broken. Resume only from a checkpoint that this package wrote."
-            ) from error
-        except (RuntimeError, EOFError) as error:
-            raise TrackingError(f"{path} is broken: {str(error).splitlines()[0]}. Resume from another run.") from error
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            raise _unreadable(path) from error
         return checkpoint
 
 
@@ -89,6 +87,13 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
             return
         trainer.save_checkpoint(self.path)
         self._saved_step = trainer.global_step
+
+
+def _unreadable(path: str | Path) -> TrackingError:
+    return TrackingError(
+        f"{path} was not read: it is broken, or holds more than tensors and plain values, which may run foreign code. "
+        "Resume only from a checkpoint that this package wrote, or start again without resume=."
+    )
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:

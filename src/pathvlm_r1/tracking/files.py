@@ -6,12 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")  # safetensors has its own exception
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -98,17 +100,18 @@ def _error_number(error: BaseException) -> int | None:
     """The operating system's number of a fault, also where a library has wrapped it; None for any other error."""
     if isinstance(error, OSError):
         return error.errno or errno.EIO
-    if "os error 28" in str(error) or os.strerror(errno.ENOSPC) in str(error):  # safetensors, written in Rust
-        return errno.ENOSPC
-    return _error_number(error.__context__) if error.__context__ is not None else None
+    if wrapped := _RUST_ERROR.search(str(error)):
+        return int(wrapped[1])
+    cause = error.__context__  # torch.save raises a RuntimeError of its own after a write that had no room
+    return cause.errno if isinstance(cause, OSError) and cause.errno in _NO_ROOM else None
 
 
 def _explanation(path: Path, number: int, error: BaseException) -> str:
     if number in _NO_ROOM:
-        return f"the disk is full, {_room(path)} is free"
+        return f"no room for it ({os.strerror(number)}), {_room(path)} is free on that disk"
     if number in _NO_PERMISSION:
-        return "no permission to write here"
-    return f"could not be written: {str(error).splitlines()[0] if str(error) else os.strerror(number)}"
+        return f"no permission to write here ({os.strerror(number)})"
+    return f"could not be written: {next(iter(str(error).splitlines()), os.strerror(number))}"
 
 
 def _advice(number: int) -> str:

@@ -83,10 +83,12 @@ def build_logger(
         return RunFolderCSVLogger(folder)
     if name != "wandb":
         raise ValueError(f"logger.name={name}: one of wandb, csv, none")
-    return WandbLogger(
+    logger = WandbLogger(
         name=run_name, save_dir=folder, id=re.sub(r"[^A-Za-z0-9_-]", "-", folder.name), project=project, group=group,
         job_type=job_type, mode=_wandb_mode(), settings=wandb.Settings(silent=True, console="off"),
     )  # fmt: skip
+    logger._wandb_init.pop("anonymous")  # Lightning's None for a setting that wandb has dropped, and warns of
+    return logger
 
 
 def log_completion_table(logger: Logger | Literal[False] | None, rows: Sequence[CompletionRow], step: int) -> None:

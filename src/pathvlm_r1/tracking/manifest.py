@@ -157,24 +157,16 @@ def run_record(folder: RunFolder, manifest: Manifest) -> Iterator[RunRecord]:
     record = RunRecord(dict(manifest.measured))
     started = time.monotonic()
     write_json(folder.manifest, replace(manifest, status="started", finished_at=None, error=None).row)
-
-    def ended(status: Status, error: str | None = None) -> None:
-        seconds = (manifest.seconds or 0.0) + time.monotonic() - started
-        outcome = replace(
-            manifest, status=status, finished_at=_now(), seconds=seconds, error=error, measured=record.measured
-        )
-        write_json(folder.manifest, outcome.row)
-
     try:
         yield record
     except BaseException as error:
-        is_interrupt = _is_interrupt(error)
+        status: Status = "interrupted" if _is_interrupt(error) else "failed"
         try:
-            ended("interrupted" if is_interrupt else "failed", None if is_interrupt else _one_line(error))
+            _write_outcome(folder, manifest, record, status, started, None if _is_interrupt(error) else _one_line(error))
         except TrackingError as second:
             _log.warning("%s", second)  # the run's own error is the one that counts
         raise
-    ended("interrupted" if record.is_interrupted else "finished")
+    _write_outcome(folder, manifest, record, "interrupted" if record.is_interrupted else "finished", started, None)
 
 
 def _is_interrupt(error: BaseException) -> bool:

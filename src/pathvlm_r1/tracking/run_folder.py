@@ -44,8 +44,8 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """One line per scored completion."""
-        return self.path / "predictions.jsonl"
+        """The folder of scored completions: <dataset>.<split>.<decoding>.jsonl."""
+        return self.path / "predictions"
 
 
 def create_run_folder(output: Path, name: str) -> RunFolder:

@@ -127,7 +127,9 @@ def _nests(slide: _Slide) -> list[Point]:
         count = int(radius * 1.4)
         distance = 0.85 * radius * np.sqrt(slide.random.uniform(0, 1, count))
         angles = slide.random.uniform(0, 2 * np.pi, count)
-        nuclei += [(centre[0] + d * np.cos(a), centre[1] + d * np.sin(a)) for d, a in zip(distance, angles, strict=True)]
+        nuclei += [
+            (centre[0] + d * np.cos(a), centre[1] + d * np.sin(a)) for d, a in zip(distance, angles, strict=True)
+        ]
     return nuclei
 
 

@@ -1,0 +1,29 @@
+"""Evaluate a checkpoint or a folder of runs; `task=predict` answers one question about one picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import hydra
+from omegaconf import DictConfig
+
+from pathvlm_r1.assembly import answer_one, evaluate
+from pathvlm_r1.config import EvalConfig, PredictTask
+from pathvlm_r1.entry import user_errors
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
+def main(composed: DictConfig) -> None:
+    """Evaluate, or answer."""
+    with user_errors():
+        config = EvalConfig.checked(composed)
+        if isinstance(config.task, PredictTask):
+            sys.stdout.write(json.dumps(asdict(answer_one(config)), indent=2) + "\n")
+        else:
+            evaluate(config)
+
+
+if __name__ == "__main__":
+    main()

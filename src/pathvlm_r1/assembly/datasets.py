@@ -1,0 +1,71 @@
+"""From a dataset's configuration to its samples."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig
+from pathvlm_r1.config.typed import checked
+from pathvlm_r1.data import Sample
+from pathvlm_r1.data.bccd import load_bccd
+from pathvlm_r1.data.phantom import PhantomSource
+from pathvlm_r1.data.text_floor import text_only_floor
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+HASHED_PICTURES = 8  # pictures of a split whose pixels enter its hash; the questions all do
+
+_log = logging.getLogger(__name__)
+
+
+def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
+    """The samples of a split.
+
+    Raises:
+        DatasetError: a file that cannot be used.
+    """
+    if isinstance(dataset, BCCDConfig):
+        return load_bccd(
+            Path(dataset.root).expanduser(), split=split, seed=dataset.seed, style_shares=dataset.style_shares,
+            rl_share=dataset.rl_share,
+        )  # fmt: skip
+    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, dict(dataset.style_shares))
+    return source.samples(split, dataset.splits[split])
+
+
+def named_dataset(name: str) -> DatasetConfig:
+    """The configuration of another dataset of `conf/dataset`, as it stands there.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    path = CONF / "dataset" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise ConfigError(f"dataset.out_of_domain: {name} is not a dataset; choose from {known}")
+    return checked(PhantomConfig, OmegaConf.load(path))
+
+
+def samples_hash(samples: Sequence[Sample]) -> str:
+    """SHA-256 over every question and rationale, and the pixels of the first pictures."""
+    digest = hashlib.sha256()
+    for index, sample in enumerate(samples):
+        fields = (sample.sample_id, sample.image_id, sample.question, *sample.options, sample.answer, sample.rationale)
+        digest.update("\x1f".join(fields).encode())
+        if index < HASHED_PICTURES:
+            digest.update(sample.image.load().tobytes())
+    return digest.hexdigest()
+
+
+def announce_floor(name: str, train: Sequence[Sample], test: Sequence[Sample]) -> None:
+    """Say what the text alone would score, beside chance."""
+    floor = text_only_floor(train, test)
+    _log.info(
+        "%s: without the picture, the option most often right elsewhere scores %.3f and the majority letter %.3f "
+        "(chance %.3f, %d questions)",
+        name, floor.option_text, floor.majority_letter, floor.chance, floor.questions,
+    )  # fmt: skip

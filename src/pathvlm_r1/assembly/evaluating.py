@@ -1,0 +1,23 @@
+"""From a configuration to what answers questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pathvlm_r1.config import EvaluationConfig, ModelConfig, RolloutConfig
+from pathvlm_r1.evaluation import Answerer
+from pathvlm_r1.model import SampleEncoder
+from pathvlm_r1.reward import WeightedTerm
+from pathvlm_r1.rollout import Decoding, NativeEngine
+
+
+def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig, evaluation: EvaluationConfig,
+             terms: Sequence[WeightedTerm]) -> Answerer:  # fmt: skip
+    """Generation as `conf/evaluation` asks for it."""
+    return Answerer(
+        encoder=encoder,
+        engine=NativeEngine(end_ids=encoder.encoder.end_ids, rows_per_batch=rollout.rows_per_batch),
+        decoding=Decoding(model.max_completion_tokens, evaluation.temperature, evaluation.top_p),
+        terms=terms,
+        decodes=evaluation.samples,
+    )

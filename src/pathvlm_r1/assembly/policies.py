@@ -1,0 +1,116 @@
+"""From a model's and an adapter's configuration to a policy."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
+
+from pathvlm_r1.config import EMBEDDED, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
+from pathvlm_r1.model import Encoder, Policy
+from pathvlm_r1.model.processor import load_processor
+
+EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
+CACHED_PICTURES = 4096  # of whose features a frozen vision tower keeps; nano: 8 kB each, 3B: 340 kB
+_NEVER_SAMPLED = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+_DTYPES = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": torch.float64}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy with what reads for it and writes of it."""
+
+    policy: Policy
+    encoder: Encoder
+    checkpoint: str  # folder or hub id that the weights came from
+
+
+def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, temperature: float,
+                is_dropout_on: bool) -> LoadedPolicy:  # fmt: skip
+    """Load weights and processor, freeze the vision tower, and attach a new adapter if one is asked for.
+
+    Args:
+        precision: Lightning's word for it; the weights are held in it.
+        temperature: of the policy's distribution.
+        is_dropout_on: False in GRPO, where sampling and training must see the same network.
+
+    Raises:
+        ConfigError: the checkpoint is missing, or of another model.
+    """
+    folder = str(EMBEDDED_FOLDER) if model.checkpoint == EMBEDDED else model.checkpoint
+    _require_qwen(folder)
+    encoder = Encoder(load_processor(folder, max_pixels=model.max_pixels))
+    weights = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        folder, dtype=_DTYPES.get(precision, torch.float32), attn_implementation="sdpa"
+    )
+    weights.generation_config = neutral_generation_config(encoder)
+    if model.gradient_checkpointing:
+        weights.gradient_checkpointing_enable({"use_reentrant": False})
+    trained = _attach(weights, adapter, is_dropout_on=is_dropout_on)
+    policy = Policy(
+        trained,
+        suppressed_ids=suppressed_ids(encoder, weights.config.text_config.vocab_size),
+        temperature=temperature,
+        cached_pictures=CACHED_PICTURES,
+    )
+    return LoadedPolicy(policy, encoder, folder)
+
+
+def suppressed_ids(encoder: Encoder, vocabulary_rows: int) -> list[int]:
+    """Ids that no completion may hold: vision tokens, and rows of the embedding beyond the tokenizer."""
+    vision = [encoder.tokenizer.convert_tokens_to_ids(name) for name in _NEVER_SAMPLED]
+    return [*vision, *range(len(encoder.tokenizer), vocabulary_rows)]
+
+
+def neutral_generation_config(encoder: Encoder) -> GenerationConfig:
+    """End and padding tokens, and nothing that would change what is sampled."""
+    return GenerationConfig(do_sample=False, eos_token_id=encoder.end_ids, pad_token_id=encoder.pad_id)
+
+
+def trainability(policy: Policy) -> str:
+    """One line per block of the model: how many of its parameters train."""
+    total: Counter[str] = Counter()
+    trained: Counter[str] = Counter()
+    for name, parameter in policy.named_parameters():
+        block = "vision" if "visual" in name else "adapter" if "lora_" in name else "language model"
+        total[block] += parameter.numel()
+        trained[block] += parameter.numel() if parameter.requires_grad else 0
+    return "\n".join(f"  {block}: {trained[block]:,} of {total[block]:,} parameters train" for block in total)
+
+
+def _attach(weights: nn.Module, adapter: AdapterConfig, *, is_dropout_on: bool) -> nn.Module:
+    if isinstance(adapter, LoRAConfig):
+        return get_peft_model(
+            weights,
+            LoraConfig(
+                r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout if is_dropout_on else 0.0,
+                target_modules=adapter.target, task_type="CAUSAL_LM",
+            ),
+        )  # fmt: skip
+    weights.model.visual.requires_grad_(adapter.train_vision)
+    return weights
+
+
+def _require_qwen(folder: str) -> None:
+    """Refuse a local folder that does not hold a Qwen2.5-VL; a hub id is checked by its own loading."""
+    path = Path(folder).expanduser()
+    if not path.exists():
+        looks_local = folder.startswith((".", "/", "~")) or folder.count("/") != 1
+        if looks_local:
+            raise ConfigError(f"model.checkpoint={folder}: no such folder; give a run's export folder or a hub id")
+        return
+    config = path / "config.json"
+    if not config.is_file():
+        raise ConfigError(f"model.checkpoint={folder}: holds no config.json; a run's weights are in its export folder")
+    found = json.loads(config.read_text()).get("model_type")
+    if found != "qwen2_5_vl":
+        raise ConfigError(f"model.checkpoint={folder}: holds a {found}, not a qwen2_5_vl; only Qwen2.5-VL is supported")

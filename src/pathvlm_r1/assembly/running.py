@@ -1,0 +1,228 @@
+"""One training run from its configuration to its export: parent, folder, manifest, fit, best weights, hand-over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.loggers import Logger
+
+from pathvlm_r1.assembly.datasets import CONF, announce_floor, load_samples, samples_hash
+from pathvlm_r1.assembly.identity import parent_record, run_hash
+from pathvlm_r1.assembly.policies import trainability
+from pathvlm_r1.assembly.training import Training, build_training
+from pathvlm_r1.config import ConfigError, GRPOConfig, PretrainConfig, TrainConfig, WandbLoggerConfig
+from pathvlm_r1.data import Sample
+from pathvlm_r1.reward import Completion, RewardTable
+from pathvlm_r1.stages import BestByValidation
+from pathvlm_r1.tracking import (
+    AtomicCheckpointIO,
+    CompletionRow,
+    DataRecord,
+    LastCheckpoint,
+    RunFolder,
+    RunRecord,
+    StepProgress,
+    build_logger,
+    create_run_folder,
+    export_model,
+    find_finished,
+    finish_summary,
+    graceful_interrupt,
+    log_completion_table,
+    new_manifest,
+    read_manifest,
+    run_record,
+)
+
+SHOWN_COMPLETIONS = 8  # in a table of samples
+CHECKPOINT_EVERY = 50  # optimiser steps between rolling checkpoints
+
+_log = logging.getLogger(__name__)
+
+
+def train(composed: DictConfig, *, trainer_choice: str) -> RunFolder:
+    """Train what the configuration asks for; `stage.init=auto` trains the missing parent first.
+
+    Args:
+        composed: as Hydra composed it.
+        trainer_choice: name of the trainer group's file, for the parent's run.
+
+    Raises:
+        ConfigError: before anything is loaded.
+    """
+    config = TrainConfig.checked(composed)
+    if config.resume is not None:
+        return resume(Path(config.resume))
+    if not isinstance(config.stage, PretrainConfig) and config.stage.init == "auto":
+        parent = find_or_train_parent(composed, config, trainer_choice=trainer_choice)
+        config = replace(config, model=replace(config.model, checkpoint=str(parent.export)))
+    samples = _training_samples(config)
+    folder = create_run_folder(Path(config.output), run_name(config))
+    _run(config, folder, samples, ckpt_path=None)
+    return folder
+
+
+def resume(path: Path) -> RunFolder:
+    """Go on with an interrupted run, under its own configuration.
+
+    Raises:
+        ConfigError: the run has finished, or has no checkpoint yet.
+    """
+    manifest, folder = read_manifest(path), RunFolder(path)
+    if manifest.status == "finished":
+        raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
+    if not folder.last_checkpoint.is_file():
+        raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
+    config = TrainConfig.checked(OmegaConf.create(dict(manifest.config)))
+    _run(config, folder, _training_samples(config), ckpt_path=folder.last_checkpoint)
+    return folder
+
+
+def find_or_train_parent(composed: DictConfig, config: TrainConfig, *, trainer_choice: str) -> RunFolder:
+    """The finished SFT run that this configuration implies, trained now if there is none; one process at a time."""
+    implied = composed.copy()
+    implied.stage = OmegaConf.load(CONF / "stage" / "sft.yaml")
+    implied.trainer = OmegaConf.load(CONF / "trainer" / f"{trainer_choice}.yaml")
+    implied.trainer.max_steps = "${stage.max_steps}"
+    implied.seed = composed.stage.parent_seed
+    parent = TrainConfig.checked(implied)
+    wanted = run_hash(parent, _training_samples(parent))
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with FileLock(output / f".{wanted[:16]}.lock"):
+        found = find_finished(output, wanted)
+        if found is not None:
+            _log.info("stage.init=auto: starting from the SFT run %s", found.path)
+            return found
+        _log.info("stage.init=auto: no finished SFT run of this configuration under %s; training it first", output)
+        return train(implied, trainer_choice=trainer_choice)
+
+
+def run_name(config: TrainConfig) -> str:
+    """Stage, what distinguishes it, dataset and seed."""
+    reward = [config.reward.name] if isinstance(config.stage, GRPOConfig) else []
+    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
+    return "-".join([arm, *reward, config.dataset.name, f"s{config.seed}"])
+
+
+def _training_samples(config: TrainConfig) -> list[Sample]:
+    split = "sft" if isinstance(config.stage, PretrainConfig) else config.stage.split
+    return load_samples(config.dataset, split)
+
+
+def _run(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, ckpt_path: Path | None) -> None:
+    seed_everything(config.seed, workers=True, verbose=False)
+    logger = _logger(config, folder)
+    with run_record(folder, _manifest(config, folder, samples)) as record:
+        training = build_training(config, folder, samples, on_rollout=_sample_table(config, logger))
+        if not isinstance(config.stage, PretrainConfig):
+            announce_floor(config.dataset.name, samples, load_samples(config.dataset, "validation"))
+        _log.info("%s\n%s", folder.path, trainability(training.policy))
+        trainer = _trainer(config, folder, training, logger)
+        with graceful_interrupt(lambda: setattr(trainer, "should_stop", True)) as interrupt:
+            trainer.fit(training.module, datamodule=training.data, ckpt_path=ckpt_path, weights_only=True)
+        record.measured["optimiser_steps"] = trainer.global_step
+        if interrupt.is_requested and trainer.global_step < config.trainer["max_steps"]:
+            record.is_interrupted = True
+            _log.info(
+                "interrupted at step %d; go on with: python src/train.py resume=%s", trainer.global_step, folder.path
+            )
+        elif trainer.is_global_zero:
+            _finish(config, folder, training, record)
+    finish_summary(logger, {key: value for key, value in record.measured.items() if isinstance(value, int | float)})
+
+
+def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: RunRecord) -> None:
+    """Best weights back, then the export."""
+    for callback in training.callbacks:
+        if isinstance(callback, BestByValidation):
+            callback.restore_best(training.policy)
+            record.measured["validation"] = callback.history
+            record.measured["best_step"] = callback.best["step"]
+            record.measured["validation_accuracy"] = callback.best["accuracy"]
+    record.measured |= _last_metrics(training)
+    provenance = {"run": folder.path.name, "stage": config.stage.name, "seed": config.seed}
+    export_model(training.policy.model, training.encoder.processor, folder.export, provenance)
+    _log.info("finished: %s", folder.export)
+
+
+def _last_metrics(training: Training) -> dict[str, float]:
+    return {name: float(value) for name, value in training.module.trainer.callback_metrics.items()}
+
+
+def _manifest(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample]) -> Any:
+    """A new manifest, or that of the run that goes on."""
+    if folder.manifest.is_file():
+        return read_manifest(folder.path)
+    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
+    return new_manifest(
+        name=folder.path.name, arm=arm, stage=config.stage.name, config=asdict(config),
+        content_hash=run_hash(config, samples), data=DataRecord(name=config.dataset.name, hash=samples_hash(samples)),
+        parent=None if isinstance(config.stage, PretrainConfig) else parent_record(config.model.checkpoint),
+        seeds={"seed": config.seed},
+    )  # fmt: skip
+
+
+def _logger(config: TrainConfig, folder: RunFolder) -> Logger | Any:
+    is_wandb = isinstance(config.logger, WandbLoggerConfig)
+    return build_logger(
+        config.logger.name, folder.path, project=config.logger.project if is_wandb else None,
+        group=(config.logger.group or config.dataset.name) if is_wandb else None, job_type=config.stage.name,
+        run_name=run_name(config),
+    )  # fmt: skip
+
+
+def _trainer(config: TrainConfig, folder: RunFolder, training: Training, logger: Any) -> Trainer:
+    steps = int(config.trainer["max_steps"])
+    return Trainer(
+        **config.trainer,
+        max_epochs=-1,
+        logger=logger,
+        callbacks=[
+            *training.callbacks,
+            LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY),
+            StepProgress(run_name(config), steps),
+        ],
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder.path,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _sample_table(
+    config: TrainConfig, logger: Any
+) -> Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]:
+    """Shows some completions of a rollout every `stage.samples_every` optimiser steps."""
+    every = config.stage.samples_every if isinstance(config.stage, GRPOConfig) else 0
+
+    def show(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
+        if every == 0 or (step != 1 and step % every):
+            return
+        rows = [
+            CompletionRow(
+                question=completion.sample.question,
+                picture=completion.sample.image.load(),
+                completion=completion.text,
+                rewards={name: scores[b][g].value for name, scores in rewards.scores.items()},
+                events=_true_events(rewards, b, g),
+            )
+            for b, group in enumerate(groups)
+            for g, completion in enumerate(group[:1])
+        ]
+        log_completion_table(logger, rows[:SHOWN_COMPLETIONS], step)
+
+    return show
+
+
+def _true_events(rewards: RewardTable, b: int, g: int) -> list[str]:
+    events = [scores[b][g].events for scores in rewards.scores.values() if scores[b][g].events is not None]
+    return [name for event in events for name, value in asdict(event).items() if value]

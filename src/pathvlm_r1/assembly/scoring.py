@@ -1,0 +1,194 @@
+"""The evaluation of checkpoints: every dataset asked for, predictions into the run's folder, one row each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_hash
+from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.identity import parent_record, weights_identity
+from pathvlm_r1.assembly.policies import load_policy
+from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.config import ConfigError, EvalConfig, EvaluateTask, FullConfig, ModelConfig, PredictTask
+from pathvlm_r1.config.typed import checked
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import Sample
+from pathvlm_r1.data.images import FileImage
+from pathvlm_r1.evaluation import (
+    Prediction,
+    ResultRow,
+    blank_images,
+    letter_accuracy,
+    result_row,
+    shuffled_images,
+    write_predictions,
+)
+from pathvlm_r1.model import SampleEncoder
+from pathvlm_r1.tracking import (
+    DataRecord,
+    Manifest,
+    RunFolder,
+    content_hash,
+    create_run_folder,
+    new_manifest,
+    progress_over,
+    read_manifest,
+    run_record,
+    write_atomically,
+)
+
+_log = logging.getLogger(__name__)
+_NO_ADAPTER = FullConfig(name="full", train_vision=False)  # exports are merged: none is needed to read them
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint to be evaluated."""
+
+    arm: str
+    seed: int
+    model: ModelConfig
+    folder: RunFolder  # where its predictions go
+
+
+def evaluate(config: EvalConfig) -> list[ResultRow]:
+    """Evaluate the checkpoint, or every finished run below `task.runs` together with the base that they began with."""
+    assert isinstance(config.task, EvaluateTask)  # noqa: S101  the entry point asks by the task
+    candidates = _runs_below(config, Path(config.task.runs)) if config.task.runs else [_single(config)]
+    datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
+    rows = []
+    for candidate in candidates:
+        for dataset in datasets if config.task.runs else datasets[:1]:
+            samples = load_samples(dataset, config.task.split)
+            rows.append(_score(config, candidate, _as_asked(config.task, samples)))
+    return rows
+
+
+def answer_one(config: EvalConfig) -> Prediction:
+    """Answer the question of `task=predict`."""
+    assert isinstance(config.task, PredictTask)  # noqa: S101
+    image = FileImage(Path(config.task.image).expanduser())
+    image.load()  # an unreadable picture ends here, before the model is loaded
+    sample = Sample(
+        sample_id=config.task.image, image_id=config.task.image, dataset="predict", question_type="question",
+        question=config.task.question, options=config.task.options, answer="A", rationale="", image=image,
+    )  # fmt: skip
+    loaded = load_policy(
+        config.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False
+    )
+    answer = answerer(
+        SampleEncoder(loaded.encoder, Contract()), config.model, config.rollout, config.evaluation, terms=[]
+    )
+    return next(answer(loaded.policy, [sample], seed=config.seed, with_letters=True))[0]
+
+
+def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) -> ResultRow:
+    loaded = load_policy(
+        candidate.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False
+    )
+    encoder = SampleEncoder(loaded.encoder, Contract())
+    terms = reward_terms(config.reward, encoder.contract)
+    answer = answerer(encoder, candidate.model, config.rollout, config.evaluation, terms)
+    label = f"{candidate.arm} s{candidate.seed} on {samples[0].dataset}"
+    answered = answer(loaded.policy, samples, seed=config.seed, with_letters=candidate.arm == "base")
+    predictions = [p for decodes in progress_over(answered, label, len(samples)) for p in decodes]
+    path = candidate.folder.predictions / f"{prediction_name(config, samples[0].dataset)}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, lambda temporary: write_predictions(temporary, predictions))
+    row = result_row(
+        predictions, arm=candidate.arm, split=config.task.split, seed=candidate.seed,
+        random=np.random.default_rng(config.seed), replicates=config.evaluation.replicates,
+    )  # fmt: skip
+    _announce(row, predictions, path)
+    return row
+
+
+def prediction_name(config: EvalConfig, dataset: str) -> str:
+    """<dataset>.<split>.<decoding>, and the control if there is one."""
+    assert isinstance(config.task, EvaluateTask)  # noqa: S101
+    control = ["blank"] * config.task.blank_images + ["shuffled"] * config.task.shuffled_images
+    return ".".join([dataset, config.task.split, config.evaluation.name, *control])
+
+
+def _announce(row: ResultRow, predictions: Sequence[Prediction], path: Path) -> None:
+    by_letter = letter_accuracy(predictions)
+    _log.info(
+        "%s on %s: accuracy %.3f [%.3f, %.3f]%s, format %.3f, process %s, %d cap hits, n %d -> %s",
+        row.stage, row.dataset, row.accuracy, row.ci_low, row.ci_high,
+        "" if by_letter is None else f" (by option log-probability {by_letter:.3f})",
+        row.format_rate, "-" if row.process_score is None else f"{row.process_score:.3f}", row.cap_hits, row.n, path,
+    )  # fmt: skip
+
+
+def _as_asked(task: EvaluateTask, samples: list[Sample]) -> list[Sample]:
+    if task.blank_images:
+        return blank_images(samples)
+    return shuffled_images(samples) if task.shuffled_images else samples
+
+
+def _single(config: EvalConfig) -> Candidate:
+    """`model.checkpoint` itself; a run of ours keeps its predictions, any other gets a folder under `output`."""
+    run = Path(config.model.checkpoint).expanduser().resolve().parent
+    if (run / "manifest.json").is_file():
+        manifest = read_manifest(run)
+        return Candidate(manifest.arm, manifest.seeds["seed"], config.model, RunFolder(run))
+    return Candidate("base", config.seed, config.model, _base_folder(config, config.model))
+
+
+def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
+    finished = [
+        (RunFolder(path.parent), manifest)
+        for path in sorted(folder.rglob("manifest.json"))
+        if (manifest := read_manifest(path.parent)).status == "finished" and manifest.arm != "base"
+    ]
+    if not finished:
+        raise ConfigError(f"task.runs={folder}: no finished run below it; train one with output={folder}")
+    runs = [Candidate(m.arm, m.seeds["seed"], _exported(m, run), run) for run, m in finished]
+    return [*_bases(config, [manifest for _, manifest in finished]), *runs]
+
+
+def _exported(manifest: Manifest, run: RunFolder) -> ModelConfig:
+    model = checked(ModelConfig, OmegaConf.create(dict(manifest.config["model"])))
+    return replace(model, checkpoint=str(run.export))
+
+
+def _bases(config: EvalConfig, manifests: Sequence[Manifest]) -> Iterator[Candidate]:
+    """One candidate for every checkpoint that a run began with and that is no run of ours."""
+    seen: set[str] = set()
+    for manifest in manifests:
+        model = checked(ModelConfig, OmegaConf.create(dict(manifest.config["model"])))
+        is_ours = parent_record(model.checkpoint).run is not None
+        identity = weights_identity(model.checkpoint)
+        if not is_ours and identity not in seen:
+            seen.add(identity)
+            yield Candidate("base", 0, model, _base_folder(config, model))
+
+
+def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
+    """The folder of a base model's predictions: the one that is there, or a new one."""
+    output = Path(config.task.runs) if isinstance(config.task, EvaluateTask) and config.task.runs else Path(config.output)
+    identity = content_hash({"base": weights_identity(model.checkpoint)})
+    for path in sorted(output.rglob("manifest.json")) if output.is_dir() else []:
+        if (manifest := read_manifest(path.parent)).content_hash == identity and manifest.arm == "base":
+            return RunFolder(path.parent)
+    folder = create_run_folder(output, f"base-{model.name}")
+    manifest = new_manifest(
+        name=folder.path.name, arm="base", stage="base", config={"model": asdict(model)}, content_hash=identity,
+        data=DataRecord(name=config.dataset.name, hash=samples_hash(load_samples(config.dataset, "test"))),
+        parent=parent_record(model.checkpoint), seeds={"seed": 0},
+    )  # fmt: skip
+    with run_record(folder, manifest):
+        pass
+    return folder
+
+
+def _precision(config: EvalConfig) -> str:
+    return str(config.trainer.get("precision", "32-true"))
+
+

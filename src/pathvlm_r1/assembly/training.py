@@ -1,0 +1,147 @@
+"""From a checked configuration to a stage that can be fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from pytorch_lightning import Callback, LightningModule
+
+from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
+from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import Sample
+from pathvlm_r1.data.pretraining import ExerciseSource, tokenizer_corpus
+from pathvlm_r1.data.stream import ItemStream
+from pathvlm_r1.model import EncodedRow, Encoder, Policy, SampleEncoder, reference_of
+from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
+from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
+from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.stages import BestByValidation, GRPOModule, GRPOSettings, SFTModule, linear_decay, warmup_cosine
+from pathvlm_r1.tracking import RunFolder
+
+CORPUS_EXERCISES = 6000  # that the nano tokenizer is trained on
+
+OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A stage with its data, ready for Lightning."""
+
+    module: LightningModule
+    data: ItemStream
+    policy: Policy
+    encoder: Encoder
+    callbacks: tuple[Callback, ...] = ()
+
+
+def build_training(
+    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, on_rollout: OnRollout
+) -> Training:
+    """The stage that the configuration asks for; `samples` are those of its training split."""
+    if isinstance(config.stage, PretrainConfig):
+        return _pretraining(config, config.stage, folder)
+    if isinstance(config.stage, SFTConfig):
+        return _sft(config, config.stage, folder, samples)
+    return _grpo(config, config.stage, folder, samples, on_rollout)
+
+
+def _pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> Training:
+    source = ExerciseSource(config.seed, config.dataset.image_size, stage.pictures, dict(stage.shares))
+    tokenizer = train_tokenizer(tokenizer_corpus(source, CORPUS_EXERCISES), stage.vocabulary_size)
+    encoder = Encoder(nano_processor(tokenizer))
+    size = stage.architecture
+    model = nano_model(
+        tokenizer, hidden=size.hidden, layers=size.layers, vision_hidden=size.vision_hidden,
+        vision_layers=size.vision_layers, seed=config.seed,
+    )  # fmt: skip
+    policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=0)
+
+    def encode(exercise: Any) -> EncodedRow:
+        given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
+        prompt = encoder.prompt(exercise.prompt, exercise.image)
+        return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
+
+    module = SFTModule(
+        policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
+        learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
+        schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
+    )  # fmt: skip
+    return Training(module, ItemStream(source, batch_size=stage.rows_per_step), policy, encoder)
+
+
+def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequence[Sample]) -> Training:
+    loaded = _loaded(config, temperature=1.0, is_dropout_on=True)
+    encoder = SampleEncoder(loaded.encoder, Contract())
+    module = SFTModule(
+        loaded.policy, encoder=loaded.encoder, encode=encoder.row, rows_per_forward=stage.rows_per_forward,
+        learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
+        schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
+    )  # fmt: skip
+    best = BestByValidation(
+        _validation(config, stage, encoder), every=stage.validation_every, last_step=config.trainer["max_steps"],
+        path=folder.path / "best.safetensors",
+    )  # fmt: skip
+    stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
+    return Training(module, stream, loaded.policy, loaded.encoder, (best,))
+
+
+def _validation(config: TrainConfig, stage: SFTConfig, encoder: SampleEncoder) -> Callable[[Policy], dict[str, float]]:
+    greedy = replace(config.evaluation, temperature=0.0, samples=1)
+    answer = answerer(encoder, config.model, config.rollout, greedy, reward_terms(config.reward, encoder.contract))
+    samples = load_samples(config.dataset, "validation")[: stage.validation_samples]
+
+    def validate(policy: Policy) -> dict[str, float]:
+        predictions = [p for decodes in answer(policy, samples, seed=config.seed) for p in decodes]
+        process = [p.process for p in predictions if p.process is not None]
+        return {
+            "accuracy": sum(p.is_correct for p in predictions) / len(predictions),
+            "format": sum(p.is_formatted for p in predictions) / len(predictions),
+            "process": sum(process) / max(1, len(process)),
+            "completion_tokens": sum(p.completion_tokens for p in predictions) / len(predictions),
+        }
+
+    return validate
+
+
+def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Sequence[Sample],
+          on_rollout: OnRollout) -> Training:  # fmt: skip
+    loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
+    encoder = SampleEncoder(loaded.encoder, Contract())
+    module = GRPOModule(
+        policy=loaded.policy,
+        reference=reference_of(loaded.policy) if stage.beta > 0 else None,
+        encoder=encoder,
+        reward=partial(
+            total_reward, terms=reward_terms(config.reward, encoder.contract), missing=Missing(config.reward.missing)
+        ),
+        engine=NativeEngine(end_ids=loaded.encoder.end_ids, rows_per_batch=config.rollout.rows_per_batch),
+        decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
+        advantages=instantiate(config.objective.advantage),
+        loss=instantiate(config.objective.loss),
+        settings=GRPOSettings(
+            group_size=stage.group_size, minibatches=stage.minibatches, num_iterations=stage.num_iterations,
+            rows_per_forward=stage.rows_per_forward, beta=stage.beta, stop_at=config.trainer["max_steps"],
+            schedule=linear_decay(total_steps=stage.max_steps), learning_rate=stage.learning_rate,
+            weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip, shuffle_rewards=stage.shuffle_rewards,
+        ),
+        seed=config.seed,
+        folder=folder.path,
+        on_rollout=on_rollout,
+    )  # fmt: skip
+    stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
+    return Training(module, stream, loaded.policy, loaded.encoder)
+
+
+def _loaded(config: TrainConfig, *, temperature: float, is_dropout_on: bool) -> LoadedPolicy:
+    precision = str(config.trainer.get("precision", "32-true"))
+    return load_policy(
+        config.model, config.adapter, precision=precision, temperature=temperature, is_dropout_on=is_dropout_on
+    )

@@ -1,0 +1,105 @@
+"""Answering questions: generation under the contract, and scoring by the terms that training uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from PIL import Image
+
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import ImageSource, Sample
+from pathvlm_r1.evaluation.predictions import Prediction, predict
+from pathvlm_r1.model import Policy, PromptGroup, SampleEncoder, token_log_probs
+from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
+from pathvlm_r1.rollout import Decoding, NativeEngine
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """Generates and scores answers with one decoding."""
+
+    encoder: SampleEncoder
+    engine: NativeEngine
+    decoding: Decoding
+    terms: Sequence[WeightedTerm]
+    decodes: int = 1  # completions per question
+
+    @property
+    def contract(self) -> Contract:
+        return self.encoder.contract
+
+    def __call__(
+        self, policy: Policy, samples: Sequence[Sample], *, seed: int, with_letters: bool = False
+    ) -> Iterator[list[Prediction]]:
+        """The predictions of each sample, in order; generated in batches of the engine's size.
+
+        Args:
+            seed: of sampled decoding.
+            with_letters: also compare the log-probabilities of the bare option letters.
+        """
+        generator = torch.Generator(device=policy.device).manual_seed(seed)
+        size = max(1, self.engine.rows_per_batch // self.decodes)
+        for start in range(0, len(samples), size):
+            yield from self._answer(policy, samples[start : start + size], generator, with_letters=with_letters)
+
+    def _answer(
+        self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, *, with_letters: bool
+    ) -> list[list[Prediction]]:
+        prompts = [self.encoder.prompt(sample) for sample in samples]
+        groups = self.engine.sample(policy, prompts, self.decodes, self.decoding, generator)
+        letters = self.likeliest_letters(policy, samples) if with_letters else [None] * len(samples)
+        return [
+            [
+                predict(
+                    Completion(
+                        sample=sample,
+                        text=self.encoder.encoder.decode(sampled.token_ids),
+                        finish_reason=FinishReason.STOP if sampled.is_ended else FinishReason.LENGTH,
+                        token_count=len(sampled.token_ids),
+                    ),
+                    decode,
+                    contract=self.contract, terms=self.terms, likeliest_letter=letter,
+                )
+                for decode, sampled in enumerate(group)
+            ]
+            for sample, group, letter in zip(samples, groups, letters, strict=True)
+        ]  # fmt: skip
+
+    @torch.no_grad()
+    def likeliest_letters(self, policy: Policy, samples: Sequence[Sample]) -> list[str | None]:
+        """The option letter that is the most probable first token of each answer."""
+        policy.eval()
+        tokenizer = self.encoder.encoder.tokenizer
+        groups = [
+            PromptGroup(self.encoder.prompt(sample), tuple(tokenizer(letter)["input_ids"] for letter in sample.letters))
+            for sample in samples
+        ]
+        first = iter(token_log_probs(policy, groups).log_probs[:, 0].tolist())
+        return [max(sample.letters, key={letter: next(first) for letter in sample.letters}.get) for sample in samples]
+
+
+@dataclass(frozen=True)
+class BlankImage:
+    """A grey picture of another one's size."""
+
+    of: ImageSource
+
+    def load(self) -> Image.Image:
+        """Mid-grey RGB."""
+        return Image.new("RGB", self.of.load().size, (128, 128, 128))
+
+
+def blank_images(samples: Sequence[Sample]) -> list[Sample]:
+    """The same questions, every picture replaced by a grey one: what the text alone gives."""
+    return [replace(sample, image=BlankImage(sample.image), image_id=f"{sample.image_id}#blank") for sample in samples]
+
+
+def shuffled_images(samples: Sequence[Sample]) -> list[Sample]:
+    """The same questions, each with the picture of the next one."""
+    following = [*samples[1:], samples[0]]
+    return [
+        replace(sample, image=other.image, image_id=f"{other.image_id}#shuffled")
+        for sample, other in zip(samples, following, strict=True)
+    ]

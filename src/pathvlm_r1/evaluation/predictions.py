@@ -1,0 +1,86 @@
+"""Predictions: one line per scored completion, with all that is needed to score it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A completion with what the contract read in it and what the reward terms said of it."""
+
+    sample_id: str
+    image_id: str
+    dataset: str
+    question_type: str
+    decode: int  # 0 for the first, or only, decode of the question
+    contract: str
+    prompt_hash: str  # SHA-256 of the prompt's text
+    completion: str
+    answer: str | None  # as parsed
+    reference: str
+    is_correct: bool
+    is_formatted: bool
+    process: float | None  # None: no verdict
+    events: dict[str, bool] | None  # of the rubric
+    completion_tokens: int
+    is_capped: bool
+    likeliest_letter: str | None = None  # by option log-probability, where that was asked for
+
+
+def predict(
+    completion: Completion, decode: int, *, contract: Contract, terms: Sequence[WeightedTerm],
+    likeliest_letter: str | None = None,
+) -> Prediction:  # fmt: skip
+    """Read and score one completion."""
+    sample = completion.sample
+    parsed = contract.parse(completion.text, sample.options)
+    scores = {weighted.term.name: weighted.term(completion) for weighted in terms}
+    process = scores.get("process")
+    return Prediction(
+        sample_id=sample.sample_id,
+        image_id=sample.image_id,
+        dataset=sample.dataset,
+        question_type=sample.question_type,
+        decode=decode,
+        contract=contract.name,
+        prompt_hash=hashlib.sha256(contract.prompt(sample).encode()).hexdigest(),
+        completion=completion.text,
+        answer=parsed.answer,
+        reference=sample.answer,
+        is_correct=parsed.answer == sample.answer,
+        is_formatted=parsed.is_formatted,
+        process=None if process is None else process.value,
+        events=None if process is None or process.events is None else asdict(process.events),
+        completion_tokens=completion.token_count,
+        is_capped=completion.finish_reason is FinishReason.LENGTH,
+        likeliest_letter=likeliest_letter,
+    )
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """JSON Lines."""
+    lines = [json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """What `write_predictions` wrote.
+
+    Raises:
+        ValueError: a line that is not a prediction; names file and line.
+    """
+    predictions = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            predictions.append(Prediction(**json.loads(line)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: not a prediction ({error}); evaluate the run again") from error
+    return predictions

@@ -1,0 +1,75 @@
+"""From predictions to the rows of a result table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pathvlm_r1.evaluation.predictions import Prediction
+from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, wilson
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """How one arm did on one dataset."""
+
+    stage: str  # the arm
+    dataset: str
+    split: str
+    seed: int
+    n: int  # predictions
+    accuracy: float
+    ci_low: float  # 95 % interval of the accuracy
+    ci_high: float
+    format_rate: float
+    process_score: float | None  # mean over the predictions with a verdict
+    mean_completion_tokens: float
+    cap_hits: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def result_row(
+    predictions: Sequence[Prediction], *, arm: str, split: str, seed: int, random: np.random.Generator, replicates: int
+) -> ResultRow:
+    """One row; raises ValueError without predictions."""
+    if not predictions:
+        raise ValueError(f"{arm} has no predictions on {split}")
+    correct = np.array([float(p.is_correct) for p in predictions])
+    interval = accuracy_interval(predictions, random=random, replicates=replicates)
+    process = [p.process for p in predictions if p.process is not None]
+    return ResultRow(
+        stage=arm, dataset=predictions[0].dataset, split=split, seed=seed, n=len(predictions),
+        accuracy=float(correct.mean()), ci_low=interval.low, ci_high=interval.high,
+        format_rate=float(np.mean([p.is_formatted for p in predictions])),
+        process_score=float(np.mean(process)) if process else None,
+        mean_completion_tokens=float(np.mean([p.completion_tokens for p in predictions])),
+        cap_hits=sum(p.is_capped for p in predictions),
+    )  # fmt: skip
+
+
+def accuracy_interval(predictions: Sequence[Prediction], *, random: np.random.Generator, replicates: int) -> Interval:
+    """Wilson's where every prediction has a picture of its own, else images are resampled."""
+    images = [p.image_id for p in predictions]
+    correct = np.array([float(p.is_correct) for p in predictions])
+    if len(set(images)) == len(images):
+        return wilson(int(correct.sum()), len(correct))
+    if len(set(images)) < 2:
+        return Interval(0.0, 1.0)  # one picture says nothing of others
+    return cluster_bootstrap(correct, images, random=random, replicates=replicates)
+
+
+def accuracy_by_type(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Accuracy per question type."""
+    types = sorted({p.question_type for p in predictions})
+    return {name: float(np.mean([p.is_correct for p in predictions if p.question_type == name])) for name in types}
+
+
+def letter_accuracy(predictions: Sequence[Prediction]) -> float | None:
+    """Accuracy by option log-probabilities; None where they were not asked for."""
+    known = [p.likeliest_letter == p.reference for p in predictions if p.likeliest_letter is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,63 @@
+"""Validation by real generation during SFT, and the choice of the best weights by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from safetensors.torch import load_file, save_file
+
+from pathvlm_r1.model import Policy
+
+Validate = Callable[[Policy], dict[str, float]]  # metrics, "accuracy" among them
+
+
+class BestByValidation(Callback):  # type: ignore[misc]
+    """Generates on validation every so many optimiser steps and keeps the trained weights that answered best.
+
+    Ties go to the earlier step. The record of all validations is part of the checkpoint.
+    """
+
+    def __init__(self, validate: Validate, *, every: int, last_step: int, path: Path) -> None:
+        self.validate = validate
+        self.every = every
+        self.last_step = last_step
+        self.path = path
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The validation that was best so far."""
+        return max(self.history, key=lambda metrics: metrics["accuracy"])
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+        del batch
+        step = trainer.global_step
+        seen = {metrics["step"] for metrics in self.history}
+        if step in seen or (step % self.every and step != self.last_step):
+            return
+        metrics = self.validate(pl_module.policy)
+        pl_module.log_dict({f"validation/{name}": value for name, value in metrics.items()}, batch_size=1)
+        self.history.append({"step": float(step), **metrics})
+        if self.best["step"] == step and trainer.is_global_zero:
+            save_file(trained_weights(pl_module.policy), self.path)
+
+    def restore_best(self, policy: Policy) -> None:
+        """Put the best weights back into the policy."""
+        policy.load_state_dict(load_file(self.path), strict=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = state_dict["history"]
+
+
+def trained_weights(policy: Policy) -> dict[str, torch.Tensor]:
+    """What trains, by name."""
+    return {
+        name: parameter.detach().clone() for name, parameter in policy.named_parameters() if parameter.requires_grad
+    }

@@ -1,0 +1,140 @@
+import csv
+import json
+import os
+
+import pytest
+from PIL import Image
+from pytorch_lightning.loggers import WandbLogger
+from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
+
+from pathvlm_r1.tracking import CompletionRow, build_logger, finish_summary, log_completion_table
+
+pytestmark = LIGHTNING_WARNINGS
+
+ROWS = [
+    CompletionRow(
+        question="Which finding is seen?", picture=Image.new("RGB", (8, 8)), completion="<answer>B</answer>",
+        rewards={"accuracy": 1.0, "process": None}, events=["unsupported_step: necrosis"],
+    ),
+    CompletionRow(
+        question="Without a picture?", picture=None, completion="", rewards={"accuracy": 0.0, "format": 0.0}, events=[]
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture
+def netrc_file(monkeypatch, tmp_path):
+    """Where wandb looks for a login, empty, with no word of it in the environment."""
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "netrc").touch(mode=0o600)
+    return tmp_path / "netrc"
+
+
+def train(folder, steps, checkpoint=None):
+    logger = build_logger("csv", folder)
+    trainer = trainer_with(folder, max_steps=steps, logger=logger)
+    module = CountingModule(batches=20)
+    module.extra = {} if checkpoint is None else {"tiny/extra": 1.0}
+    trainer.fit(module, ckpt_path=checkpoint)
+    return trainer
+
+
+def read_metrics(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_metrics_lie_right_in_the_run_folder_beside_what_is_there(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    train(tmp_path, 4)
+    assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1", "2", "3"]
+    assert float(read_metrics(tmp_path)[0]["tiny/loss"]) == 1.0  # of weights at zero
+    assert (tmp_path / "manifest.json").exists()
+
+
+def test_a_resumed_run_goes_on_in_the_same_csv_also_with_new_columns(tmp_path):
+    train(tmp_path, 3).save_checkpoint(tmp_path / "last.ckpt")
+    train(tmp_path, 5, tmp_path / "last.ckpt")
+    rows = read_metrics(tmp_path)
+    assert [row["step"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [row["tiny/extra"] for row in rows] == ["", "", "", "1.0", "1.0"]
+
+
+def test_csv_completions_are_lines_without_pictures(tmp_path):
+    logger = build_logger("csv", tmp_path)
+    log_completion_table(logger, ROWS, 50)
+    log_completion_table(logger, ROWS[:1], 100)
+    lines = [json.loads(line) for line in (tmp_path / "completions.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [50, 50, 100]
+    assert lines[0] == {
+        "step": 50, "question": "Which finding is seen?", "completion": "<answer>B</answer>",
+        "rewards": {"accuracy": 1.0, "process": None}, "events": ["unsupported_step: necrosis"],
+    }  # fmt: skip
+
+
+def test_without_a_logger_nothing_is_written(tmp_path):
+    logger = build_logger("none", tmp_path)
+    assert logger is False
+    for absent in (False, None):
+        log_completion_table(absent, ROWS, 1)
+        finish_summary(absent, {"accuracy": 1.0})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_logger_is_refused_with_the_key(tmp_path):
+    with pytest.raises(ValueError, match=r"logger\.name=tensorboard: one of wandb, csv, none"):
+        build_logger("tensorboard", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "login", "mode"),
+    [
+        ({}, "", "offline"),
+        ({"WANDB_API_KEY": "k" * 40}, "", "online"),
+        ({}, "machine api.wandb.ai login user password " + "k" * 40, "online"),
+        ({}, "machine example.org login user password " + "k" * 40, "offline"),
+        ({"WANDB_MODE": "disabled", "WANDB_API_KEY": "k" * 40}, "", None),  # the user's word; wandb reads it
+    ],
+)
+def test_wandb_is_offline_unless_somebody_is_logged_in(netrc_file, monkeypatch, variables, login, mode):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    netrc_file.write_text(login)
+    before = dict(os.environ)
+    logger = build_logger("wandb", netrc_file.parent, project="p")
+    assert logger._wandb_init["mode"] == mode
+    assert dict(os.environ) == before
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("netrc_file")
+def test_an_offline_wandb_run_holds_metrics_completions_and_summary_and_ends(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = tmp_path / "20260101-000000-sft"
+    folder.mkdir()
+    logger = build_logger(
+        "wandb", folder, project="pathvlm-r1", group="phantom", job_type="sft", run_name="sft-phantom"
+    )
+    trainer_with(folder, max_steps=2, logger=logger).fit(CountingModule(batches=2))
+    run = logger.experiment
+    assert (run.id, run.name, run.group, run.job_type) == (folder.name, "sft-phantom", "phantom", "sft")
+    log_completion_table(logger, ROWS, 2)
+    finish_summary(logger, {"evaluation/phantom/accuracy": 0.5})
+    (stored,) = (folder / "wandb").glob("offline-run-*")
+    (record,) = stored.glob("run-*.wandb")
+    assert b"evaluation/phantom/accuracy" in record.read_bytes()  # only in the summary
+    staged = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert sum(contents.startswith(b"\x89PNG") for contents in staged) == 1  # the table's picture, until it is synced
+    (table,) = (stored / "files" / "media" / "table" / "samples").glob("completions*.json")
+    columns = json.loads(table.read_text())["columns"]
+    assert columns == [
+        "question", "picture", "completion", "reward/accuracy", "reward/process", "reward/format", "events",
+    ]  # fmt: skip
+    assert capfd.readouterr().err.count("wandb") == 0
+    other = build_logger("wandb", tmp_path, project="pathvlm-r1")  # a parent's run does not swallow its child's
+    assert isinstance(other, WandbLogger)
+    assert other.experiment.id != run.id
+    finish_summary(other, {})
