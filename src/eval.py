@@ -10,7 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import answer_one, evaluate
-from pathvlm_r1.config import EvalConfig, PredictTask
+from pathvlm_r1.config import EvalConfig, PredictConfig
 from pathvlm_r1.entry import user_errors
 
 
@@ -18,11 +18,10 @@ from pathvlm_r1.entry import user_errors
 def main(composed: DictConfig) -> None:
     """Evaluate, or answer."""
     with user_errors():
-        config = EvalConfig.checked(composed)
-        if isinstance(config.task, PredictTask):
-            sys.stdout.write(json.dumps(asdict(answer_one(config)), indent=2) + "\n")
+        if composed.task == "predict":
+            sys.stdout.write(json.dumps(asdict(answer_one(PredictConfig.checked(composed))), indent=2) + "\n")
         else:
-            evaluate(config)
+            evaluate(EvalConfig.checked(composed))
 
 
 if __name__ == "__main__":

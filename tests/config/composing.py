@@ -1,5 +1,6 @@
 """Configurations for the tests of this folder: what hydra composes from `conf/`, with values changed."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -7,18 +8,19 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from pathvlm_r1.config import ConfigError, DataConfig, EvalConfig, ReportConfig, TrainConfig
+from pathvlm_r1.config import ConfigError, DataConfig, EvalConfig, PredictConfig, ReportConfig, TrainConfig
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
-NEEDED = {"bccd": "dataset.root=/data/bccd", "predict": "task={image: a.png, question: Which?, options: [yes, no]}"}
+NEEDED = {"bccd": ("dataset.root=/data/bccd",), "predict": ("image=a.png", "question=Which?", "options=[yes, no]")}
 
 
 @cache
 def composed(name: str, *overrides: str) -> DictConfig:
     """What hydra composes, with a value for what a choice leaves open."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(name, [*overrides, *(NEEDED[key] for key in NEEDED if any(o.endswith(key) for o in overrides))])
+        needed = [value for key in NEEDED if any(o.endswith(key) for o in overrides) for value in NEEDED[key]]
+        return compose(name, [*overrides, *needed])
 
 
 def changed(name: str, choices: list[str], values: dict[str, object]) -> DictConfig:
@@ -37,5 +39,10 @@ def choices(group: str) -> list[str]:
 def message_of(name: str, group_choices: list[str], values: dict[str, object]) -> str:
     """With which words the entry point refuses a configuration."""
     with pytest.raises(ConfigError) as caught:
-        ENTRY_POINTS[name].checked(changed(name, group_choices, values))
+        schema_of(name, group_choices).checked(changed(name, group_choices, values))
     return str(caught.value)
+
+
+def schema_of(name: str, group_choices: Sequence[str]) -> type:
+    """The dataclass of an entry point's configuration; `src/eval.py` has one per task."""
+    return PredictConfig if "task=predict" in group_choices else ENTRY_POINTS[name]

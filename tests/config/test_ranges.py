@@ -150,13 +150,13 @@ def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeyp
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"task.options": ["a"]}, "task.options=[a]: from 2 to 9 options"),
-        ({"task.options": list("abcdefghij")}, "task.options=[a, b, c, d, e, f, g, h, i, j]: from 2 to 9 options"),
-        ({"task.options": ["a", "a"]}, "task.options=[a, a]: options differ, none is empty"),
-        ({"task.options": "a"}, "task.options=a: expected a list, task.options='[…,…]', got str"),
-        ({"task.options": ["a", 3]}, "task.options[1]=3: expected text (str), got int"),
-        ({"task.question": " "}, "task.question= : must not be empty"),
-        ({"task.image": ""}, "task.image='': must not be empty"),
+        ({"options": ["a"]}, "options=[a]: from 2 to 9 options"),
+        ({"options": list("abcdefghij")}, "options=[a, b, c, d, e, f, g, h, i, j]: from 2 to 9 options"),
+        ({"options": ["a", "a"]}, "options=[a, a]: options differ, none is empty"),
+        ({"options": "a"}, "options=a: expected a list, options='[…,…]', got str"),
+        ({"options": ["a", 3]}, "options[1]=3: expected text (str), got int"),
+        ({"question": " "}, "question= : must not be empty"),
+        ({"image": ""}, "image='': must not be empty"),
     ],
 )
 def test_a_question_has_a_picture_a_text_and_options(values, message):
@@ -164,10 +164,10 @@ def test_a_question_has_a_picture_a_text_and_options(values, message):
 
 
 def test_an_evaluation_has_one_control_at_a_time():
-    assert message_of("eval", [], {"task.blank_images": True, "task.shuffled_images": True}) == (
-        "task.shuffled_images=true: not together with task.blank_images=true"
+    assert message_of("eval", [], {"blank_images": True, "shuffled_images": True}) == (
+        "shuffled_images=true: not together with blank_images=true"
     )
-    assert message_of("eval", [], {"task.split": "train"}) == "task.split=train: one of sft, rl, validation, test"
+    assert message_of("eval", [], {"split": "train"}) == "split=train: one of sft, rl, validation, test"
 
 
 @pytest.mark.parametrize(

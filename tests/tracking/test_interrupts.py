@@ -43,8 +43,10 @@ def test_the_first_interrupt_finishes_the_step_and_saves_and_the_run_can_go_on_f
     assert capsys.readouterr().out.count(MESSAGE) == 1
 
     whole, resumed = CountingModule(batches=7, steps_per_batch=2), CountingModule(batches=7, steps_per_batch=2)
-    trainer_with(tmp_path, max_steps=12).fit(whole)
-    trainer_with(tmp_path, max_steps=12).fit(resumed, ckpt_path=tmp_path / "last.ckpt")
+    of_whole, of_resumed = trainer_with(tmp_path, max_steps=12), trainer_with(tmp_path, max_steps=12)
+    of_whole.fit(whole)
+    of_resumed.fit(resumed, ckpt_path=tmp_path / "last.ckpt")
+    assert of_resumed.current_epoch == of_whole.current_epoch  # what a shuffling sampler goes by
     assert module.seen + resumed.seen == whole.seen
     assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
 

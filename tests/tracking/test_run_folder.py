@@ -23,7 +23,7 @@ def test_every_place_lies_in_the_runs_folder(tmp_path):
     folder = RunFolder(tmp_path)
     names = [folder.manifest, folder.last_checkpoint, folder.export, folder.metrics, folder.predictions]
     assert [path.relative_to(tmp_path).as_posix() for path in names] == [
-        "manifest.json", "checkpoints/last.ckpt", "export", "metrics.csv", "predictions.jsonl",
+        "manifest.json", "checkpoints/last.ckpt", "export", "metrics.csv", "predictions",
     ]  # fmt: skip
 
 

@@ -192,7 +192,6 @@ def _trainer(config: TrainConfig, folder: RunFolder, training: Training, logger:
         ],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=folder.path,
-        enable_checkpointing=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )

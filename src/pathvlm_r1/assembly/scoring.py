@@ -15,7 +15,7 @@ from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
 from pathvlm_r1.assembly.policies import load_policy
 from pathvlm_r1.assembly.rewards import reward_terms
-from pathvlm_r1.config import ConfigError, EvalConfig, EvaluateTask, FullConfig, ModelConfig, PredictTask
+from pathvlm_r1.config import ConfigError, EvalConfig, FullConfig, ModelConfig, PredictConfig
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
@@ -58,30 +58,26 @@ class Candidate:
 
 
 def evaluate(config: EvalConfig) -> list[ResultRow]:
-    """Evaluate the checkpoint, or every finished run below `task.runs` together with the base that they began with."""
-    assert isinstance(config.task, EvaluateTask)  # noqa: S101  the entry point asks by the task
-    candidates = _runs_below(config, Path(config.task.runs)) if config.task.runs else [_single(config)]
+    """Evaluate the checkpoint, or every finished run below `runs` together with the base that they began with."""
+    candidates = _runs_below(config, Path(config.runs)) if config.runs else [_single(config)]
     datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
     rows = []
     for candidate in candidates:
-        for dataset in datasets if config.task.runs else datasets[:1]:
-            samples = load_samples(dataset, config.task.split)
-            rows.append(_score(config, candidate, _as_asked(config.task, samples)))
+        for dataset in datasets if config.runs else datasets[:1]:
+            samples = load_samples(dataset, config.split)
+            rows.append(_score(config, candidate, _as_asked(config, samples)))
     return rows
 
 
-def answer_one(config: EvalConfig) -> Prediction:
+def answer_one(config: PredictConfig) -> Prediction:
     """Answer the question of `task=predict`."""
-    assert isinstance(config.task, PredictTask)  # noqa: S101
-    image = FileImage(Path(config.task.image).expanduser())
+    image = FileImage(Path(config.image).expanduser())
     image.load()  # an unreadable picture ends here, before the model is loaded
     sample = Sample(
-        sample_id=config.task.image, image_id=config.task.image, dataset="predict", question_type="question",
-        question=config.task.question, options=config.task.options, answer="A", rationale="", image=image,
+        sample_id=config.image, image_id=config.image, dataset="predict", question_type="question",
+        question=config.question, options=config.options, answer="A", rationale="", image=image,
     )  # fmt: skip
-    loaded = load_policy(
-        config.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False
-    )
+    loaded = load_policy(config.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False)
     answer = answerer(
         SampleEncoder(loaded.encoder, Contract()), config.model, config.rollout, config.evaluation, terms=[]
     )
@@ -102,7 +98,7 @@ def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) 
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda temporary: write_predictions(temporary, predictions))
     row = result_row(
-        predictions, arm=candidate.arm, split=config.task.split, seed=candidate.seed,
+        predictions, arm=candidate.arm, split=config.split, seed=candidate.seed,
         random=np.random.default_rng(config.seed), replicates=config.evaluation.replicates,
     )  # fmt: skip
     _announce(row, predictions, path)
@@ -111,9 +107,8 @@ def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) 
 
 def prediction_name(config: EvalConfig, dataset: str) -> str:
     """<dataset>.<split>.<decoding>, and the control if there is one."""
-    assert isinstance(config.task, EvaluateTask)  # noqa: S101
-    control = ["blank"] * config.task.blank_images + ["shuffled"] * config.task.shuffled_images
-    return ".".join([dataset, config.task.split, config.evaluation.name, *control])
+    control = ["blank"] * config.blank_images + ["shuffled"] * config.shuffled_images
+    return ".".join([dataset, config.split, config.evaluation.name, *control])
 
 
 def _announce(row: ResultRow, predictions: Sequence[Prediction], path: Path) -> None:
@@ -126,10 +121,10 @@ def _announce(row: ResultRow, predictions: Sequence[Prediction], path: Path) -> 
     )  # fmt: skip
 
 
-def _as_asked(task: EvaluateTask, samples: list[Sample]) -> list[Sample]:
-    if task.blank_images:
+def _as_asked(config: EvalConfig, samples: list[Sample]) -> list[Sample]:
+    if config.blank_images:
         return blank_images(samples)
-    return shuffled_images(samples) if task.shuffled_images else samples
+    return shuffled_images(samples) if config.shuffled_images else samples
 
 
 def _single(config: EvalConfig) -> Candidate:
@@ -148,7 +143,7 @@ def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
         if (manifest := read_manifest(path.parent)).status == "finished" and manifest.arm != "base"
     ]
     if not finished:
-        raise ConfigError(f"task.runs={folder}: no finished run below it; train one with output={folder}")
+        raise ConfigError(f"runs={folder}: no finished run below it; train one with output={folder}")
     runs = [Candidate(m.arm, m.seeds["seed"], _exported(m, run), run) for run, m in finished]
     return [*_bases(config, [manifest for _, manifest in finished]), *runs]
 
@@ -172,7 +167,7 @@ def _bases(config: EvalConfig, manifests: Sequence[Manifest]) -> Iterator[Candid
 
 def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     """The folder of a base model's predictions: the one that is there, or a new one."""
-    output = Path(config.task.runs) if isinstance(config.task, EvaluateTask) and config.task.runs else Path(config.output)
+    output = Path(config.runs or config.output)
     identity = content_hash({"base": weights_identity(model.checkpoint)})
     for path in sorted(output.rglob("manifest.json")) if output.is_dir() else []:
         if (manifest := read_manifest(path.parent)).content_hash == identity and manifest.arm == "base":
@@ -188,7 +183,5 @@ def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     return folder
 
 
-def _precision(config: EvalConfig) -> str:
+def _precision(config: EvalConfig | PredictConfig) -> str:
     return str(config.trainer.get("precision", "32-true"))
-
-

@@ -9,12 +9,10 @@ from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
     DataConfig,
     EvalConfig,
-    EvaluateTask,
     LocalLoggerConfig,
     LoggerConfig,
-    PredictTask,
+    PredictConfig,
     ReportConfig,
-    TaskConfig,
     TrainConfig,
     WandbLoggerConfig,
 )
@@ -30,7 +28,6 @@ __all__ = [
     "DataConfig",
     "DatasetConfig",
     "EvalConfig",
-    "EvaluateTask",
     "EvaluationConfig",
     "FormatConfig",
     "FullConfig",
@@ -42,7 +39,7 @@ __all__ = [
     "ModelConfig",
     "ObjectiveConfig",
     "PhantomConfig",
-    "PredictTask",
+    "PredictConfig",
     "PretrainConfig",
     "ProcessConfig",
     "ReportConfig",
@@ -50,7 +47,6 @@ __all__ = [
     "RolloutConfig",
     "SFTConfig",
     "StageConfig",
-    "TaskConfig",
     "TrainConfig",
     "WandbLoggerConfig",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
@@ -62,43 +62,6 @@ LoggerConfig = LocalLoggerConfig | WandbLoggerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateTask:
-    """Scoring a checkpoint or a folder of runs; the values stand in `conf/task/evaluate.yaml`."""
-
-    name: Literal["evaluate"]
-    split: Split
-    runs: str | None
-    blank_images: bool
-    shuffled_images: bool
-
-    def __post_init__(self) -> None:
-        is_one_control = not (self.blank_images and self.shuffled_images)
-        require(
-            is_one_control, "task.shuffled_images", self.shuffled_images, "not together with task.blank_images=true"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictTask:
-    """Answering one question; the values stand in `conf/task/predict.yaml`."""
-
-    name: Literal["predict"]
-    image: str
-    question: str
-    options: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        require_text(self.image, "task.image")
-        require_text(self.question, "task.question")
-        count, distinct = len(self.options), len(set(self.options))
-        require(2 <= count <= len(LETTERS), "task.options", self.options, f"from 2 to {len(LETTERS)} options")
-        require(count == distinct and all(self.options), "task.options", self.options, "options differ, none is empty")
-
-
-TaskConfig = EvaluateTask | PredictTask
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training run; the values stand in `conf/train.yaml` and its groups."""
 
@@ -136,9 +99,13 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig:
-    """One evaluation; the values stand in `conf/eval.yaml` and its groups."""
+    """Scoring a checkpoint or a folder of runs; the values stand in `conf/eval.yaml` and `conf/task/evaluate.yaml`."""
 
-    task: TaskConfig
+    task: Literal["evaluate"]
+    split: Split
+    runs: str | None
+    blank_images: bool
+    shuffled_images: bool
     model: ModelConfig
     adapter: AdapterConfig
     dataset: DatasetConfig
@@ -158,7 +125,38 @@ class EvalConfig:
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
         require_text(self.output, "output")
+        is_one_control = not (self.blank_images and self.shuffled_images)
+        require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
         _require_judge(self.reward, self.judge, self.dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """Answering one question; the values stand in `conf/eval.yaml` and `conf/task/predict.yaml`."""
+
+    task: Literal["predict"]
+    image: str
+    question: str
+    options: tuple[str, ...]
+    model: ModelConfig
+    trainer: TrainerSettings
+    rollout: RolloutConfig
+    evaluation: EvaluationConfig
+    seed: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> PredictConfig:
+        """The configuration of `src/eval.py task=predict`, less the groups that scoring needs and this does not."""
+        unread = ("adapter", "dataset", "reward", "judge", "output")
+        return checked(cls, OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread]))
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed, "seed")
+        require_text(self.image, "image")
+        require_text(self.question, "question")
+        count, distinct = len(self.options), len(set(self.options))
+        require(2 <= count <= len(LETTERS), "options", self.options, f"from 2 to {len(LETTERS)} options")
+        require(count == distinct and all(self.options), "options", self.options, "options differ, none is empty")
 
 
 @dataclass(frozen=True, kw_only=True)

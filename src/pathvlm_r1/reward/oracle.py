@@ -27,7 +27,7 @@ from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.rubric import RubricEvents
 
 MAX_REPEATS = 2  # a conclusion may open and close an argument
-NEEDED_FINDINGS = 2  # read rightly; where fewer bear on the question, all but one
+NEEDED_FINDINGS = 2  # read rightly; where two or fewer bear on the question, all but one
 
 _SEPARATOR = re.compile(r", | and ")
 

@@ -74,7 +74,7 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
         """Save if the batch, which may be several optimiser steps, has crossed a multiple of `every_steps`."""
         del pl_module, batch
         is_due = trainer.global_step // self.every_steps > self._saved_step // self.every_steps
-        # Here and not at the end of training: there Lightning counts the epoch as complete and would skip its rest.
+        # Here and not at the end of training: there Lightning counts the epoch as over, and who resumes is one ahead.
         if is_due or trainer.should_stop:
             self._save(trainer)
 

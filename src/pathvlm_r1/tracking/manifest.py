@@ -160,13 +160,22 @@ def run_record(folder: RunFolder, manifest: Manifest) -> Iterator[RunRecord]:
     try:
         yield record
     except BaseException as error:
-        status: Status = "interrupted" if _is_interrupt(error) else "failed"
+        is_interrupt = _is_interrupt(error)
+        outcome = _ended(manifest, record, "interrupted" if is_interrupt else "failed", started)
         try:
-            _write_outcome(folder, manifest, record, status, started, None if _is_interrupt(error) else _one_line(error))
+            write_json(folder.manifest, replace(outcome, error=None if is_interrupt else _one_line(error)).row)
         except TrackingError as second:
             _log.warning("%s", second)  # the run's own error is the one that counts
         raise
-    _write_outcome(folder, manifest, record, "interrupted" if record.is_interrupted else "finished", started, None)
+    outcome = _ended(manifest, record, "interrupted" if record.is_interrupted else "finished", started)
+    write_json(folder.manifest, outcome.row)
+
+
+def _ended(manifest: Manifest, record: RunRecord, status: Status, started: float) -> Manifest:
+    seconds = (manifest.seconds or 0.0) + time.monotonic() - started
+    return replace(
+        manifest, status=status, finished_at=_now(), seconds=seconds, error=None, measured=dict(record.measured)
+    )
 
 
 def _is_interrupt(error: BaseException) -> bool:
