@@ -3,8 +3,8 @@ import json
 import os
 
 import pytest
+import wandb
 from PIL import Image
-from pytorch_lightning.loggers import WandbLogger
 from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
 
 from pathvlm_r1.tracking import CompletionRow, build_logger, finish_summary, log_completion_table
@@ -109,32 +109,49 @@ def test_wandb_is_offline_unless_somebody_is_logged_in(netrc_file, monkeypatch, 
     assert dict(os.environ) == before
 
 
+def offline_logger(folder, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder.mkdir()
+    return build_logger("wandb", folder, project="pathvlm-r1", group="phantom", job_type="sft", run_name="sft-phantom")
+
+
 @pytest.mark.medium
 @pytest.mark.usefixtures("netrc_file")
-def test_an_offline_wandb_run_holds_metrics_completions_and_summary_and_ends(tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("WANDB_MODE", "offline")
+def test_an_offline_wandb_run_lies_in_the_run_folder_with_its_completions_and_says_nothing(
+    tmp_path, monkeypatch, capfd
+):
     folder = tmp_path / "20260101-000000-sft"
-    folder.mkdir()
-    logger = build_logger(
-        "wandb", folder, project="pathvlm-r1", group="phantom", job_type="sft", run_name="sft-phantom"
-    )
+    logger = offline_logger(folder, monkeypatch)
     trainer_with(folder, max_steps=2, logger=logger).fit(CountingModule(batches=2))
     run = logger.experiment
     assert (run.id, run.name, run.group, run.job_type) == (folder.name, "sft-phantom", "phantom", "sft")
     log_completion_table(logger, ROWS, 2)
-    finish_summary(logger, {"evaluation/phantom/accuracy": 0.5})
+    finish_summary(logger, {})
     (stored,) = (folder / "wandb").glob("offline-run-*")
-    (record,) = stored.glob("run-*.wandb")
-    assert b"evaluation/phantom/accuracy" in record.read_bytes()  # only in the summary
-    staged = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
-    assert sum(contents.startswith(b"\x89PNG") for contents in staged) == 1  # the table's picture, until it is synced
+    assert list(stored.glob("run-*.wandb"))
     (table,) = (stored / "files" / "media" / "table" / "samples").glob("completions*.json")
-    columns = json.loads(table.read_text())["columns"]
-    assert columns == [
+    assert json.loads(table.read_text())["columns"] == [
         "question", "picture", "completion", "reward/accuracy", "reward/process", "reward/format", "events",
     ]  # fmt: skip
-    assert capfd.readouterr().err.count("wandb") == 0
-    other = build_logger("wandb", tmp_path, project="pathvlm-r1")  # a parent's run does not swallow its child's
-    assert isinstance(other, WandbLogger)
-    assert other.experiment.id != run.id
-    finish_summary(other, {})
+    staged = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert sum(contents.startswith(b"\x89PNG") for contents in staged) == 1  # the table's picture, until it is synced
+    assert "wandb" not in capfd.readouterr().err
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("netrc_file")
+def test_the_summary_ends_its_wandb_run_so_that_a_child_gets_one_of_its_own(tmp_path, monkeypatch):
+    summaries = []
+    finish = wandb.Run.finish
+
+    def finish_and_note(run, **settings):
+        summaries.append(dict(run.summary))
+        finish(run, **settings)
+
+    monkeypatch.setattr(wandb.Run, "finish", finish_and_note)
+    parent, child = (offline_logger(tmp_path / name, monkeypatch) for name in ("parent", "child"))
+    assert parent.experiment.id == "parent"
+    finish_summary(parent, {"evaluation/phantom/accuracy": 0.5})
+    assert summaries[0]["evaluation/phantom/accuracy"] == 0.5
+    assert child.experiment.id == "child"
+    finish_summary(child, {})

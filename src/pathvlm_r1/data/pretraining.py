@@ -49,10 +49,11 @@ class ExerciseSource:
 
 
 def _name_findings(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
-    """Naming some of the findings, in any order."""
+    """Naming all of the findings, or some, in any order."""
     attributes = [str(name) for name in random.permutation(list(ontology.findings))]
-    asked = attributes[: int(random.integers(1, len(attributes) + 1))]
+    count = len(attributes) if random.random() < 0.6 else int(random.integers(1, len(attributes)))
     assert sample.findings is not None  # noqa: S101  every phantom has its table
+    asked = attributes[:count]
     shown = [next(p for p in ontology.findings[name] if p in sample.findings.shown) for name in asked]
     prompt = f"Name the {join(asked)} in this {ontology.picture}."
     return Exercise(prompt, shows(shown), image=sample.image)
@@ -88,12 +89,16 @@ def _add_up(ontology: Ontology, sample: Sample, random: np.random.Generator) -> 
 
 
 def _look_up(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
-    """The letter of a named option, at many distances from the name."""
-    letter = str(random.choice(list(sample.letters)))
+    """The letters of all options in any order, or of one at some distance from its name."""
+    letters = [str(letter) for letter in random.permutation(list(sample.letters))]
     filler = write_filler(ontology, random)
-    if random.random() < 0.5:
-        return Exercise(f"{_options(sample)}\n{filler}Which letter is {sample.option(letter)}?", letter)
-    return Exercise(_options(sample), letter, given=f"{filler}{concludes(sample.option(letter))} ")
+    named = [concludes(sample.option(letter)) for letter in letters]
+    if random.random() < 0.6:
+        pairs = " ".join(f"{name} {letter}" for name, letter in zip(named, letters, strict=True))
+        return Exercise(_options(sample), pairs, given=filler)
+    return Exercise(
+        _options(sample), letters[0], given=f"{named[0]} {filler}" if random.random() < 0.5 else f"{filler}{named[0]} "
+    )
 
 
 def _answer(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
