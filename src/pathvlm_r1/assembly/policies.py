@@ -39,6 +39,8 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
     """Load weights and processor, freeze the vision tower, and attach a new adapter if one is asked for.
 
     Args:
+        model: whose weights, and how much it reads.
+        adapter: what trains.
         precision: Lightning's word for it; the weights are held in it.
         temperature: of the policy's distribution.
         is_dropout_on: False in GRPO, where sampling and training must see the same network.

@@ -1,7 +1,7 @@
 """Exercises for the nano base model: what an instruct model can do before it has seen a reasoning tag.
 
-It learns to name findings in all five modalities, what the conditions, markers and grades mean, to look up the letter of an
-option, and a little to answer in plain letters. The shares are those of `conf/stage/pretrain.yaml`.
+It learns to name findings in all five modalities, what the conditions, markers and grades mean, to look up the letter
+of an option, and a little to answer in plain letters. The shares are those of `conf/stage/pretrain.yaml`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.phantom.dataset import PhantomSource
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES, Ontology
-from pathvlm_r1.data.rationale import Style, concludes, join, means, read, shows, write
-from pathvlm_r1.data.sample import ImageSource, Sample
+from pathvlm_r1.data.rationale import Style, concludes, excludes, join, means, read, shows
+from pathvlm_r1.data.sample import FindingsTable, ImageSource, Sample
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,31 @@ class Exercise:
     target: str
     given: str = ""
     image: ImageSource | None = None
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What an exercise is made of."""
+
+    ontology: Ontology
+    sample: Sample
+    random: np.random.Generator
+
+    @property
+    def table(self) -> FindingsTable:
+        if self.sample.findings is None:
+            raise ValueError(f"{self.sample.sample_id} has no findings table: exercises need one")
+        return self.sample.findings
+
+    @property
+    def options(self) -> str:
+        """The question and its options, without the instruction that asks for tags."""
+        return Contract().prompt(self.sample).rpartition("\n")[0]
+
+    @property
+    def stated(self) -> str:
+        """The findings of the complete rationale, as it states them."""
+        return shows(read(self.sample.rationale).seen)
 
 
 @dataclass(frozen=True)
@@ -45,93 +70,79 @@ class ExerciseSource:
         modality = str(random.choice(list(ONTOLOGIES), p=weights / weights.sum()))
         source = PhantomSource("pretraining", modality, self.seed, self.image_size, {Style.COMPLETE: 1.0})
         sample = source.sample(modality, int(random.integers(self.pictures)))
-        return _KINDS[kind](ONTOLOGIES[modality], sample, random)
+        return _KINDS[kind](_Scene(ONTOLOGIES[modality], sample, random))
 
 
-def _name_findings(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _name_findings(scene: _Scene) -> Exercise:
     """Naming all of the findings, or some, in any order."""
-    attributes = [str(name) for name in random.permutation(list(ontology.findings))]
-    count = len(attributes) if random.random() < 0.6 else int(random.integers(1, len(attributes)))
-    assert sample.findings is not None  # noqa: S101  every phantom has its table
+    attributes = [str(name) for name in scene.random.permutation(list(scene.ontology.findings))]
+    count = len(attributes) if scene.random.random() < 0.6 else int(scene.random.integers(1, len(attributes)))
     asked = attributes[:count]
-    shown = [next(p for p in ontology.findings[name] if p in sample.findings.shown) for name in asked]
-    prompt = f"Name the {join(asked)} in this {ontology.picture}."
-    return Exercise(prompt, shows(shown), image=sample.image)
+    shown = [next(p for p in scene.ontology.findings[name] if p in scene.table.shown) for name in asked]
+    prompt = f"Name the {join(asked)} in this {scene.ontology.picture}."
+    return Exercise(prompt, shows(shown), image=scene.sample.image)
 
 
-def _recall_fact(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _recall_fact(scene: _Scene) -> Exercise:
     """What a condition, marker, grade or finding means."""
-    assert sample.findings is not None  # noqa: S101
-    subject = str(random.choice(list(sample.findings.knowledge)))
-    return Exercise(f"What does {subject} mean?", means(subject, sample.findings.knowledge[subject]))
+    subject = str(scene.random.choice(list(scene.table.knowledge)))
+    return Exercise(f"What does {subject} mean?", means(subject, scene.table.knowledge[subject]))
 
 
-def _conclude(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _conclude(scene: _Scene) -> Exercise:
     """From stated findings to the conclusion, without the picture."""
-    reading = read(sample.rationale)
-    return Exercise(f"{shows(reading.seen)} {_options(sample)}", concludes(sample.option(sample.answer)))
+    return Exercise(f"{scene.stated} {scene.options}", concludes(scene.sample.option(scene.sample.answer)))
 
 
-def _derive(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
-    """From stated findings to the fact that they satisfy, without the picture."""
-    reading = read(sample.rationale)
-    facts = " ".join(means(subject, definition) for subject, definition in _facts(sample))
-    return Exercise(_options(sample), facts, given=f"{shows(reading.seen)} ")
+def _derive(scene: _Scene) -> Exercise:
+    """From stated findings to the facts that they satisfy, without the picture."""
+    subjects = scene.table.options[scene.sample.letters.index(scene.sample.answer)].subjects
+    facts = " ".join(means(subject, scene.table.knowledge[subject]) for subject in subjects)
+    return Exercise(scene.options, facts, given=f"{scene.stated} ")
 
 
-def _add_up(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _add_up(scene: _Scene) -> Exercise:
     """The score of stated findings, in the words of a rationale; a derivation where nothing is scored."""
+    ontology = scene.ontology
     if not ontology.grades:
-        return _derive(ontology, sample, random)
-    chosen = {name: str(random.choice(list(ontology.findings[name]))) for name in ontology.scored}
+        return _derive(scene)
+    chosen = {name: str(scene.random.choice(list(ontology.findings[name]))) for name in ontology.scored}
     stated = shows([*chosen.values(), "score"]).removesuffix(" score.")
     return Exercise(f"Which grade fits this {ontology.picture}?", f" score {ontology.score(chosen)}.", given=stated)
 
 
-def _look_up(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _look_up(scene: _Scene) -> Exercise:
     """The letters of all options in any order, or of one at some distance from its name."""
-    letters = [str(letter) for letter in random.permutation(list(sample.letters))]
-    filler = write_filler(ontology, random)
-    named = [concludes(sample.option(letter)) for letter in letters]
-    if random.random() < 0.6:
+    letters = [str(letter) for letter in scene.random.permutation(list(scene.sample.letters))]
+    filler = _filler(scene)
+    named = [concludes(scene.sample.option(letter)) for letter in letters]
+    if scene.random.random() < 0.6:
         pairs = " ".join(f"{name} {letter}" for name, letter in zip(named, letters, strict=True))
-        return Exercise(_options(sample), pairs, given=filler)
-    return Exercise(
-        _options(sample), letters[0], given=f"{named[0]} {filler}" if random.random() < 0.5 else f"{filler}{named[0]} "
-    )
+        return Exercise(scene.options, pairs, given=filler)
+    is_name_first = scene.random.random() < 0.5
+    given = f"{named[0]} {filler}" if is_name_first else f"{filler}{named[0]} "
+    return Exercise(scene.options, letters[0], given=given)
 
 
-def _answer(ontology: Ontology, sample: Sample, random: np.random.Generator) -> Exercise:
+def _answer(scene: _Scene) -> Exercise:
     """The contract's question, answered as an instruct model does that was never taught tags: by a plain letter."""
-    return Exercise(Contract().prompt(sample), sample.answer, image=sample.image)
+    return Exercise(Contract().prompt(scene.sample), scene.sample.answer, image=scene.sample.image)
 
 
-def write_filler(ontology: Ontology, random: np.random.Generator) -> str:
+def _filler(scene: _Scene) -> str:
     """None to three sentences that have nothing to do with the question, each followed by a space."""
-    names = list(ontology.conditions)
+    random, names = scene.random, list(scene.ontology.conditions)
     sentences = []
     for _ in range(int(random.integers(4))):
-        phrases = [str(phrase) for phrase in random.permutation(list(ontology.phrases))[: int(random.integers(1, 5))]]
+        shuffled = random.permutation(list(scene.ontology.phrases))
+        phrases = [str(phrase) for phrase in shuffled[: int(random.integers(1, 5))]]
         name = str(random.choice(names))
-        sentences.append(
-            str(
-                random.choice([shows(phrases), means(name, join(phrases)), f"Here {name} is excluded by {phrases[0]}."])
-            )
-        )
+        forms = [shows(phrases), means(name, join(phrases)), excludes(name, phrases[0])]
+        sentences.append(str(random.choice(forms)))
     return "".join(f"{sentence} " for sentence in sentences)
 
 
-def _options(sample: Sample) -> str:
-    return Contract().prompt(sample).rpartition("\n")[0]
-
-
-def _facts(sample: Sample) -> list[tuple[str, str]]:
-    assert sample.findings is not None  # noqa: S101
-    subjects = sample.findings.options[sample.letters.index(sample.answer)].subjects
-    return [(subject, sample.findings.knowledge[subject]) for subject in subjects]
-
-
-_KINDS: Mapping[str, Callable[[Ontology, Sample, np.random.Generator], Exercise]] = {
+_KINDS: Mapping[str, Callable[[_Scene], Exercise]] = {
     "name_findings": _name_findings,
     "recall_fact": _recall_fact,
     "conclude": _conclude,
@@ -151,9 +162,9 @@ def tokenizer_corpus(source: ExerciseSource, exercises: int) -> Iterator[str]:
         exercise = source(index)
         yield exercise.prompt
         yield exercise.given + exercise.target
-    for count in range(40):
+    for n in range(40):
         for cell in ("red cell", "platelet"):
-            yield f"How many {cell}s does this blood smear show? at most {count} {cell}s or {count} or more {cell}s"
-            yield f"no {cell}. one {cell}. two {cell}s. three or more {cell}s. exactly {count} {cell}s more than {count}"
-            yield f"The image shows {count} {cell}s. By definition {count} to {count + 3} {cell}s means a count from {count}"
-            yield f"Here the option means a count of exactly {count} or a count of {count} or more. Compare: fewer or more?"
+            yield f"How many {cell}s does this blood smear show? at most {n} {cell}s or {n} or more {cell}s"
+            yield f"no {cell}. one {cell}. two {cell}s. three or more {cell}s. exactly {n} {cell}s more than {n}"
+            yield f"The image shows {n} {cell}s. By definition {n} to {n + 3} {cell}s means a count from {n}"
+            yield f"Here the option means a count of exactly {n} or a count of {n} or more. Compare: fewer or more?"

@@ -36,6 +36,8 @@ class Answerer:
         """The predictions of each sample, in order; generated in batches of the engine's size.
 
         Args:
+            policy: who answers.
+            samples: the questions.
             seed: of sampled decoding.
             with_letters: also compare the log-probabilities of the bare option letters.
         """

@@ -1,4 +1,4 @@
-"""Model: Qwen2.5-VL as a policy, its processor, adapter and reference, token log-probabilities, the embedded nano model."""
+"""Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
 from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs

@@ -1,7 +1,7 @@
 """Log-probabilities of sampled completions, with the prompt of a group computed once.
 
-A group becomes one sequence [prompt | completion 1 | ... | completion G]: every completion sees the prompt and itself, and its
-positions start after the prompt's largest, as if it stood there alone.
+A group becomes one sequence [prompt | completion 1 | ... | completion G]: every completion sees the prompt and itself,
+and its positions start after the prompt's largest, as if it stood there alone.
 """
 
 from __future__ import annotations

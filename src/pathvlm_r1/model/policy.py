@@ -36,7 +36,7 @@ class FeatureCache:
 class Policy(nn.Module):
     """A vision-language model seen as a distribution over completions.
 
-    The distribution is softmax(logits / temperature) with the suppressed token ids at -inf, in sampling and training alike.
+    The distribution is softmax(logits / temperature) with the suppressed token ids at -inf, in sampling and training.
     """
 
     suppressed_ids: Tensor

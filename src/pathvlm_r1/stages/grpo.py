@@ -1,6 +1,6 @@
 """Group Relative Policy Optimization: the custom loop.
 
-One step: sample groups, reward them, compare within each group, and follow the objective, over again for every iteration mu.
+One step: sample groups, reward them, compare within each group, and follow the objective for mu iterations.
 Source: Shao et al. 2024, arXiv:2402.03300, algorithm 1.
 """
 
@@ -31,8 +31,10 @@ MISMATCH_LIMIT = 1e-3  # nats; in float32 sampling and training log-probs differ
 class Loss(Protocol):
     """An objective with its own settings bound."""
 
-    def __call__(self, log_probs: Tensor, old_log_probs: Tensor, reference_log_probs: Tensor | None,
-                 advantages: Tensor, mask: Tensor, *, beta: float, normaliser: Normaliser) -> ObjectiveResult:  # fmt: skip
+    def __call__(
+        self, log_probs: Tensor, old_log_probs: Tensor, reference_log_probs: Tensor | None, advantages: Tensor,
+        mask: Tensor, *, beta: float, normaliser: Normaliser,
+    ) -> ObjectiveResult:  # fmt: skip
         """A micro-batch's share of the loss."""
         ...
 
@@ -180,8 +182,8 @@ class GRPOModule(LightningModule):
         self.log("grpo/sampler_mismatch", mismatch, batch_size=1)
         if mismatch > MISMATCH_LIMIT and log_probs.dtype == torch.float32 and self.trainer.precision == "32-true":
             raise TrainingError(
-                f"sampling and training log-probs differ by up to {mismatch:.3g} nats before the first update (rounding "
-                f"is below {MISMATCH_LIMIT}): the sampler does not sample from the policy that is trained."
+                f"sampling and training log-probs differ by up to {mismatch:.3g} nats before the first update "
+                f"(rounding is below {MISMATCH_LIMIT}): the sampler does not sample from the policy that is trained."
             )
 
     def over_processes(self, normaliser: Normaliser) -> Normaliser:

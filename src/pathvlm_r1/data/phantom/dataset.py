@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pathvlm_r1.data.phantom import ct, dermoscopy, fundus, histology, oct
+from pathvlm_r1.data.phantom import ct, dermoscopy, fundus, histology
+from pathvlm_r1.data.phantom import oct as retinal_oct
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES
 from pathvlm_r1.data.phantom.questions import draw_question, question_types
 from pathvlm_r1.data.rationale import Style, write
@@ -20,7 +21,7 @@ _RENDERERS = {
     "ct": ct.render,
     "dermoscopy": dermoscopy.render,
     "fundus": fundus.render,
-    "oct": oct.render,
+    "oct": retinal_oct.render,
 }
 
 

@@ -1,4 +1,4 @@
-"""Phantom haematoxylin-and-eosin sections: dyes are laid down as densities and turned into light by Beer and Lambert's law.
+"""Phantom haematoxylin-and-eosin sections: densities of two dyes, turned into light by Beer and Lambert's law.
 
 Stain vectors: Ruifrok and Johnston 2001, Quantification of histochemical staining by color deconvolution.
 """

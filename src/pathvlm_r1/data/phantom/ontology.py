@@ -1,8 +1,8 @@
 """What the phantoms' modalities know: findings, conditions, markers and grades.
 
-A condition is a conjunction of three findings: a root finding, and two more that tell it from the three other conditions with
-the same root. Every finding belongs to several conditions, so no single one decides. The combinations are stylised: they serve
-to measure reading and reasoning, and are no medical claim.
+A condition is a conjunction of three findings: a root finding, and two more that tell it from the three other
+conditions with the same root. Every finding belongs to several conditions, so no single one decides. The combinations
+are stylised: they serve to measure reading and reasoning, and are no medical claim.
 """
 
 from __future__ import annotations

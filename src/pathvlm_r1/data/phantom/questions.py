@@ -1,6 +1,7 @@
 """Questions about phantoms, built so that their text says nothing about the answer.
 
-Options are drawn first, then the right letter uniformly, and only then a picture for which that option, and no other, is right.
+Options are drawn first, then the right letter uniformly, and only then a picture for which that option, and no other,
+is right.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def _draw_finding(ontology: Ontology, random: np.random.Generator) -> Question:
     knowledge = {phrase: meaning for phrases in ontology.findings.values() for phrase, meaning in phrases.items()}
     return _question(
         "finding", "Which finding is present in this {picture}?", ontology,
-        options=options, answer=answer, findings=findings, attributes=tuple(attributes), facts=facts, knowledge=knowledge,
+        options=options, answer=answer, findings=findings, attributes=tuple(attributes), facts=facts,
+        knowledge=knowledge,
     )  # fmt: skip
 
 

@@ -1,0 +1,57 @@
+# Everything that a user types. `make` alone lists it; the first use of a target makes the environment that it needs.
+PYTHON3 ?= python3
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-slow lint study
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
+
+setup: $(INSTALLED)  ## .venv with the versions of requirements.lock and this package
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@command -v $(PYTHON3) > /dev/null || { echo "error: $(PYTHON3) is not there. Python 3.11 or newer is needed: make setup PYTHON3=<path>"; exit 1; }
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON3) is $$($(PYTHON3) -V 2>&1), and Python 3.11 or newer is needed: make setup PYTHON3=<path>"; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' || \
+		{ echo "error: $(PYTHON3) cannot make environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)
+	$(PYTHON) -m pip install "$$(grep '^torch==' requirements.lock)"
+	$(PYTHON) -m pip install -r requirements.lock
+	$(PYTHON) -m pip install --no-deps -e .
+	touch $@
+
+demo: setup  ## base -> SFT -> GRPO(dual) -> evaluation -> report on the embedded model, 12 minutes on 2 cores
+	$(PYTHON) src/train.py experiment=demo
+	$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo
+	$(PYTHON) src/report.py runs=outputs/demo
+
+test: setup  ## all quick tests, under 10 minutes
+	$(PYTHON) -m pytest -m "not slow and not gpu"
+
+test-fast: setup  ## the tests of a coffee's length, under 90 seconds
+	$(PYTHON) -m pytest -m "not slow and not medium and not gpu"
+
+test-slow: setup  ## the long ones: coverage simulations, kills
+	$(PYTHON) -m pytest -m slow
+
+lint: setup  ## format, lint and types, as pre-commit has them
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+study:  ## print the commands of the recorded studies
+	@echo "# experiments/demo: three seeds, the fair baseline, the negative control"
+	@echo "$(PYTHON) src/train.py -m experiment=demo seed=0,1,2"
+	@echo "$(PYTHON) src/train.py -m experiment=sft_continued seed=0,1,2  # and stage.max_steps: as long as GRPO took"
+	@echo "$(PYTHON) src/train.py -m experiment=shuffled_rewards seed=0,1,2"
+	@echo "$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo"
+	@echo "$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo evaluation=sampled"
+	@echo "$(PYTHON) src/report.py runs=outputs/demo out=experiments/demo"
+	@echo "# experiments/bccd: photographs of blood smears; dataset.root is your clone of BCCD"
+	@echo "$(PYTHON) src/train.py -m experiment=bccd dataset.root=<clone> seed=0,1,2"
+	@echo "$(PYTHON) src/eval.py runs=outputs/bccd output=outputs/bccd dataset=bccd dataset.root=<clone>"
+	@echo "$(PYTHON) src/report.py runs=outputs/bccd out=experiments/bccd"
