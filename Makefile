@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help setup demo test test-fast test-slow lint study
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## .venv with the versions of requirements.lock and this package
 

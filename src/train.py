@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import train
+from pathvlm_r1.assembly import Launch, train
 from pathvlm_r1.entry import user_errors
 
 
@@ -14,7 +17,14 @@ from pathvlm_r1.entry import user_errors
 def main(composed: DictConfig) -> None:
     """Train, or say in one message why not."""
     with user_errors():
-        train(composed, trainer_choice=HydraConfig.get().runtime.choices["trainer"])
+        hydra_config = HydraConfig.get()
+        is_sweep = hydra_config.mode == RunMode.MULTIRUN
+        launch = Launch(
+            trainer=hydra_config.runtime.choices["trainer"],
+            sweep=Path(hydra_config.sweep.dir).name if is_sweep else None,
+            difference=hydra_config.job.override_dirname if is_sweep else None,
+        )
+        train(composed, launch)
 
 
 if __name__ == "__main__":

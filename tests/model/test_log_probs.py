@@ -108,7 +108,7 @@ def test_gradient_checkpointing_changes_nothing_and_computes_layers_twice(adapte
     for is_on in (False, True):
         model = tiny_model()
         if is_on:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.activation_checkpointing_enable()
         policy = perturbed(tiny_policy(adapter, model=model)).train()
         calls = []
         policy.core.model.language_model.layers[0].mlp.register_forward_hook(lambda *_, calls=calls: calls.append(1))

@@ -47,7 +47,7 @@ def named_dataset(name: str) -> DatasetConfig:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise ConfigError(f"dataset.out_of_domain: {name} is not a dataset; choose from {known}")
-    return checked(PhantomConfig, OmegaConf.load(path))
+    return checked(PhantomConfig, OmegaConf.create({**OmegaConf.load(path)}))
 
 
 def samples_hash(samples: Sequence[Sample]) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -89,17 +90,19 @@ def trainability(policy: Policy) -> str:
     return "\n".join(f"  {block}: {trained[block]:,} of {total[block]:,} parameters train" for block in total)
 
 
-def _attach(weights: nn.Module, adapter: AdapterConfig, *, is_dropout_on: bool) -> nn.Module:
+def _attach(weights: Any, adapter: AdapterConfig, *, is_dropout_on: bool) -> nn.Module:
     if isinstance(adapter, LoRAConfig):
-        return get_peft_model(
+        with_adapter: nn.Module = get_peft_model(
             weights,
             LoraConfig(
                 r=adapter.r, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout if is_dropout_on else 0.0,
                 target_modules=adapter.target, task_type="CAUSAL_LM",
             ),
         )  # fmt: skip
+        return with_adapter
     weights.model.visual.requires_grad_(adapter.train_vision)
-    return weights
+    full: nn.Module = weights
+    return full
 
 
 def _require_qwen(folder: str) -> None:

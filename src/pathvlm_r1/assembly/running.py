@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.loggers import Logger
 
 from pathvlm_r1.assembly.datasets import CONF, announce_floor, load_samples, samples_hash
 from pathvlm_r1.assembly.identity import parent_record, run_hash
@@ -47,29 +46,38 @@ CHECKPOINT_EVERY = 50  # optimiser steps between rolling checkpoints
 _log = logging.getLogger(__name__)
 
 
-def train(composed: DictConfig, *, trainer_choice: str) -> RunFolder:
+@dataclass(frozen=True)
+class Launch:
+    """How a run was started."""
+
+    trainer: str  # name of the trainer group's file, for the parent's run
+    sweep: str | None = None  # name of the sweep that the run belongs to
+    difference: str | None = None  # what tells it from the sweep's other runs
+
+
+def train(composed: DictConfig, launch: Launch) -> RunFolder:
     """Train what the configuration asks for; `stage.init=auto` trains the missing parent first.
 
     Args:
         composed: as Hydra composed it.
-        trainer_choice: name of the trainer group's file, for the parent's run.
+        launch: how it was started.
 
     Raises:
         ConfigError: before anything is loaded.
     """
     config = TrainConfig.checked(composed)
     if config.resume is not None:
-        return resume(Path(config.resume))
+        return resume(Path(config.resume), launch)
     if not isinstance(config.stage, PretrainConfig) and config.stage.init == "auto":
-        parent = find_or_train_parent(composed, config, trainer_choice=trainer_choice)
+        parent = find_or_train_parent(composed, config, launch)
         config = replace(config, model=replace(config.model, checkpoint=str(parent.export)))
     samples = _training_samples(config)
     folder = create_run_folder(Path(config.output), run_name(config))
-    _run(config, folder, samples, ckpt_path=None)
+    _run(config, folder, samples, launch, ckpt_path=None)
     return folder
 
 
-def resume(path: Path) -> RunFolder:
+def resume(path: Path, launch: Launch) -> RunFolder:
     """Go on with an interrupted run, under its own configuration.
 
     Raises:
@@ -81,15 +89,15 @@ def resume(path: Path) -> RunFolder:
     if not folder.last_checkpoint.is_file():
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
     config = TrainConfig.checked(OmegaConf.create(dict(manifest.config)))
-    _run(config, folder, _training_samples(config), ckpt_path=folder.last_checkpoint)
+    _run(config, folder, _training_samples(config), launch, ckpt_path=folder.last_checkpoint)
     return folder
 
 
-def find_or_train_parent(composed: DictConfig, config: TrainConfig, *, trainer_choice: str) -> RunFolder:
+def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Launch) -> RunFolder:
     """The finished SFT run that this configuration implies, trained now if there is none; one process at a time."""
     implied = composed.copy()
     implied.stage = OmegaConf.load(CONF / "stage" / "sft.yaml")
-    implied.trainer = OmegaConf.load(CONF / "trainer" / f"{trainer_choice}.yaml")
+    implied.trainer = OmegaConf.load(CONF / "trainer" / f"{launch.trainer}.yaml")
     implied.trainer.max_steps = "${stage.max_steps}"
     implied.seed = composed.stage.parent_seed
     parent = TrainConfig.checked(implied)
@@ -102,7 +110,7 @@ def find_or_train_parent(composed: DictConfig, config: TrainConfig, *, trainer_c
             _log.info("stage.init=auto: starting from the SFT run %s", found.path)
             return found
         _log.info("stage.init=auto: no finished SFT run of this configuration under %s; training it first", output)
-        return train(implied, trainer_choice=trainer_choice)
+        return train(implied, replace(launch, difference=None))
 
 
 def run_name(config: TrainConfig) -> str:
@@ -117,9 +125,11 @@ def _training_samples(config: TrainConfig) -> list[Sample]:
     return load_samples(config.dataset, split)
 
 
-def _run(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, ckpt_path: Path | None) -> None:
+def _run(
+    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], launch: Launch, *, ckpt_path: Path | None
+) -> None:
     seed_everything(config.seed, workers=True, verbose=False)
-    logger = _logger(config, folder)
+    logger = _logger(config, folder, launch)
     with run_record(folder, _manifest(config, folder, samples)) as record:
         training = build_training(config, folder, samples, on_rollout=_sample_table(config, logger))
         if not isinstance(config.stage, PretrainConfig):
@@ -170,12 +180,13 @@ def _manifest(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample])
     )  # fmt: skip
 
 
-def _logger(config: TrainConfig, folder: RunFolder) -> Logger | Any:
-    is_wandb = isinstance(config.logger, WandbLoggerConfig)
+def _logger(config: TrainConfig, folder: RunFolder, launch: Launch) -> Any:
+    chosen = config.logger
+    if not isinstance(chosen, WandbLoggerConfig):
+        return build_logger(chosen.name, folder.path)
     return build_logger(
-        config.logger.name, folder.path, project=config.logger.project if is_wandb else None,
-        group=(config.logger.group or config.dataset.name) if is_wandb else None, job_type=config.stage.name,
-        run_name=run_name(config),
+        chosen.name, folder.path, project=chosen.project, group=chosen.group or launch.sweep or config.dataset.name,
+        job_type=config.stage.name, run_name=launch.difference or run_name(config),
     )  # fmt: skip
 
 
@@ -223,5 +234,5 @@ def _sample_table(
 
 
 def _true_events(rewards: RewardTable, b: int, g: int) -> list[str]:
-    events = [scores[b][g].events for scores in rewards.scores.values() if scores[b][g].events is not None]
-    return [name for event in events for name, value in asdict(event).items() if value]
+    judged = (scores[b][g].events for scores in rewards.scores.values())
+    return [name for events in judged if events is not None for name, value in asdict(events).items() if value]

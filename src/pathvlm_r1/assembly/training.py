@@ -54,7 +54,7 @@ def build_training(
 
 
 def _pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> Training:
-    source = ExerciseSource(config.seed, config.dataset.image_size, stage.pictures, dict(stage.shares))
+    source = ExerciseSource(config.seed, stage.image_size, stage.pictures, dict(stage.shares))
     tokenizer = train_tokenizer(tokenizer_corpus(source, CORPUS_EXERCISES), stage.vocabulary_size)
     encoder = Encoder(nano_processor(tokenizer))
     size = stage.architecture

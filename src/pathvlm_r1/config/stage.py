@@ -56,6 +56,7 @@ class PretrainConfig:
     rows_per_step: int
     rows_per_forward: int
     pictures: int
+    image_size: int
     vocabulary_size: int
     architecture: ArchitectureConfig
     shares: ExerciseShares
@@ -64,6 +65,7 @@ class PretrainConfig:
         _require_optimisation(self)
         require_positive(self.rows_per_step, "stage.rows_per_step")
         require_positive(self.pictures, "stage.pictures")
+        require(self.image_size >= 28, "stage.image_size", self.image_size, "at least 28 pixels a side")
         require(
             self.vocabulary_size >= 278,
             "stage.vocabulary_size",

@@ -79,7 +79,8 @@ class Answerer:
             for sample in samples
         ]
         first = iter(token_log_probs(policy, groups).log_probs[:, 0].tolist())
-        return [max(sample.letters, key={letter: next(first) for letter in sample.letters}.get) for sample in samples]
+        likeliest = ({letter: next(first) for letter in sample.letters} for sample in samples)
+        return [max(log_probs, key=lambda letter: log_probs[letter]) for log_probs in likeliest]
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ class Policy(nn.Module):
     @property
     def core(self) -> Any:
         """The Qwen2_5_VLForConditionalGeneration under an adapter, if there is one."""
-        return self.model.get_base_model() if self.has_adapter else self.model
+        model: Any = self.model
+        return model.get_base_model() if self.has_adapter else model
 
     @property
     def has_adapter(self) -> bool:
@@ -97,7 +98,7 @@ class Policy(nn.Module):
 
     def embed(self, input_ids: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
         """Token embeddings [N, S, D] with the image tokens replaced by the features of the rows' pictures."""
-        embeddings = self.core.get_input_embeddings()(input_ids)
+        embeddings: Tensor = self.core.get_input_embeddings()(input_ids)
         features = self.image_features(prompts)
         if not features:
             return embeddings
@@ -108,24 +109,24 @@ class Policy(nn.Module):
         """Multimodal rotary positions [3, N, S]."""
         grids = [prompt.image_grid_thw for prompt in prompts if prompt.image_grid_thw is not None]
         image_tokens = (input_ids == self.core.config.image_token_id).long()
-        positions, _ = self.core.model.get_rope_index(
+        positions: Tensor = self.core.model.get_rope_index(
             input_ids, image_tokens, image_grid_thw=torch.cat(grids) if grids else None, attention_mask=attention_mask
-        )
+        )[0]
         return positions
 
     def hidden_states(self, batch: TokenBatch) -> Tensor:
         """The last layer's states [N, S, D]."""
-        output = self.core.model.language_model(
+        states: Tensor = self.core.model.language_model(
             inputs_embeds=self.embed(batch.input_ids, batch.prompts),
             attention_mask=batch.attention_mask,
             position_ids=self.positions(batch.input_ids, batch.attention_mask, batch.prompts),
             use_cache=False,
-        )
-        return output.last_hidden_state
+        ).last_hidden_state
+        return states
 
     def raw_logits(self, hidden_states: Tensor) -> Tensor:
         """Logits [..., V] at temperature 1, at least float32, suppressed ids at -inf."""
-        logits = self.core.lm_head(hidden_states)
+        logits: Tensor = self.core.lm_head(hidden_states)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for log-probs
         return logits.index_fill(-1, self.suppressed_ids.to(logits.device), -torch.inf)
 

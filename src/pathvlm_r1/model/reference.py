@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -44,7 +44,8 @@ class AdapterOff:
         """Under the weights below the adapter."""
         was_training = self._policy.training
         self._policy.eval()
-        with self._policy.model.disable_adapter():
+        model: Any = self._policy.model
+        with model.disable_adapter():
             result = token_log_probs(self._policy, groups).log_probs
         self._policy.train(was_training)
         return result

@@ -85,12 +85,12 @@ def _micro_batch(rows: Sequence[Row]) -> MicroBatch:
             groups.append((row.prompt, []))
         groups[-1][1].append(row.completion.token_ids)
     longest = max(len(row.completion.token_ids) for row in rows)
-    old = torch.zeros(len(rows), longest)
+    old = rows[0].completion.log_probs.new_zeros(len(rows), longest)
     for index, row in enumerate(rows):
         old[index, : len(row.completion.token_ids)] = row.completion.log_probs
     return MicroBatch(
         tuple(PromptGroup(prompt, tuple(completions)) for prompt, completions in groups),
         old,
-        torch.tensor([row.advantage for row in rows]),
+        torch.tensor([row.advantage for row in rows], dtype=old.dtype),
         torch.tensor([row.is_counted for row in rows]),
     )

@@ -18,7 +18,7 @@ class SampledCompletion:
     """The tokens of one completion, up to and including its end token if it has one."""
 
     token_ids: list[int]
-    log_probs: Tensor  # [C] float32, of the tokens as they were sampled
+    log_probs: Tensor  # [C] float32 (float64 from such a model), of the tokens as they were sampled
     is_ended: bool  # False: the cap cut it off
 
 
@@ -59,11 +59,11 @@ class _Decoder:
         self.end_ids = torch.tensor(end_ids, device=policy.device)
         rows = len(prompts) * group_size
         self.tokens = torch.zeros(rows, decoding.max_completion_tokens, dtype=torch.long, device=policy.device)
-        self.log_probs = torch.zeros(rows, decoding.max_completion_tokens, device=policy.device)
         self.lengths = torch.full((rows,), decoding.max_completion_tokens, device=policy.device)
         self.is_ended = torch.zeros(rows, dtype=torch.bool, device=policy.device)
         self.active = torch.arange(rows, device=policy.device)  # rows still decoded, by their place in the output
         self._prefill(prompts, group_size)
+        self.log_probs = self.logits.new_zeros(rows, decoding.max_completion_tokens)
 
     def _prefill(self, prompts: Sequence[EncodedPrompt], group_size: int) -> None:
         """Run every prompt once and repeat its cache for the group; prompts are padded on the left."""

@@ -56,7 +56,7 @@ class GRPOSettings:
     shuffle_rewards: bool
 
 
-class GRPOModule(LightningModule):
+class GRPOModule(LightningModule):  # type: ignore[misc]
     """Group Relative Policy Optimization with manual optimisation: one optimiser step per minibatch.
 
     Args:
@@ -136,7 +136,7 @@ class GRPOModule(LightningModule):
 
     def learn(self, rollout: Rollout, advantages: Tensor, is_counted: Tensor) -> list[ObjectiveResult]:
         """`num_iterations` passes over the rollout; stops inside one when the run's optimiser steps are done."""
-        results = []
+        results: list[ObjectiveResult] = []
         for iteration in range(self.settings.num_iterations):
             for minibatch in rollout.minibatches(advantages, is_counted, self.settings.minibatches):
                 if self.global_step >= self.settings.stop_at:

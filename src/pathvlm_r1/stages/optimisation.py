@@ -42,6 +42,11 @@ def adamw(module: nn.Module, *, learning_rate: float, weight_decay: float, sched
     return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)}
 
 
+def learning_rate(module: LightningModule) -> float:
+    """The rate that the next optimiser step uses."""
+    return float(module.optimizers().param_groups[0]["lr"])
+
+
 def apply_gradients(module: LightningModule, gradient_clip: float) -> Tensor:
     """Clip, step optimiser and schedule, clear the gradients; returns the norm before clipping."""
     optimizer, schedule = module.optimizers(), module.lr_schedulers()

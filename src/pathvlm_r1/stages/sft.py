@@ -33,7 +33,7 @@ def learned_tokens(batches: Sequence[TokenBatch]) -> int:
     return sum(int((batch.labels[:, 1:] != IGNORED).sum()) for batch in batches)
 
 
-class SFTModule(LightningModule):
+class SFTModule(LightningModule):  # type: ignore[misc]
     """Supervised fine-tuning with manual optimisation: the mean over an optimiser step's tokens, however it is split.
 
     Args:

@@ -3,7 +3,7 @@
 from pathvlm_r1.tracking.checkpoints import AtomicCheckpointIO, LastCheckpoint
 from pathvlm_r1.tracking.export import export_model
 from pathvlm_r1.tracking.files import TrackingError, file_hash, folder_hash, write_atomically, write_json
-from pathvlm_r1.tracking.interrupts import Interrupt, graceful_interrupt
+from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
 from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, finish_summary, log_completion_table
 from pathvlm_r1.tracking.manifest import (
     DataRecord,
@@ -17,7 +17,7 @@ from pathvlm_r1.tracking.manifest import (
     run_record,
 )
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
-from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder
+from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -28,12 +28,14 @@ __all__ = [
     "Manifest",
     "ParentRecord",
     "RunFolder",
+    "RunInterrupted",
     "RunRecord",
     "StepProgress",
     "TrackingError",
     "build_logger",
     "content_hash",
     "create_run_folder",
+    "ensure_writable",
     "export_model",
     "file_hash",
     "find_finished",

@@ -15,6 +15,10 @@ from rich import get_console
 MESSAGE = "Interrupted: the current step is being finished and saved; press Ctrl-C again to stop at once."
 
 
+class RunInterrupted(Exception):
+    """A run that ended early at the user's wish; the message says how to go on with it."""
+
+
 @dataclass
 class Interrupt:
     """Whether the user has asked for the end."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,15 +50,27 @@ class RunFolder:
         return self.path / "predictions"
 
 
+def ensure_writable(output: Path) -> None:
+    """Make the folder that runs are written under, before anything is spent on one.
+
+    Raises:
+        TrackingError: `output` is no folder that can be written to.
+    """
+    with disk_faults_explained(output, "no run was started"):
+        output.mkdir(parents=True, exist_ok=True)
+        if not os.access(output, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(output))
+
+
 def create_run_folder(output: Path, name: str) -> RunFolder:
     """Make `<output>/<timestamp>-<name>`, with a number behind it where another run has taken the name.
 
     Raises:
         TrackingError: `output` is no folder that can be written to.
     """
+    ensure_writable(output)
     stem = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
     with disk_faults_explained(output, "no run was started"):
-        output.mkdir(parents=True, exist_ok=True)
         for attempt in count(1):
             path = output / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:

@@ -57,8 +57,11 @@ def render(findings: Mapping[str, str], random: np.random.Generator, size: int) 
     if findings["keratin"] == "keratin pearls":
         _pearls(slide)
     _mitoses(slide, *((7, 11) if findings["mitoses"] == "frequent mitoses" else (0, 2)))
-    dyes = [np.asarray(plane.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255 for plane in planes]
-    return _transmitted(dyes[0], dyes[1], random)
+    haematoxylin, eosin = (
+        np.asarray(plane.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / np.float32(255)
+        for plane in planes
+    )
+    return _transmitted(haematoxylin, eosin, random)
 
 
 def _transmitted(

@@ -1,0 +1,187 @@
+"""Collecting: the finished runs below a folder, one per arm and seed, with the predictions that stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
+from pathvlm_r1.tracking import RunFolder, TrackingError, read_manifest
+
+BASE = "base"
+GREEDY = "greedy"
+CONTROLS = ("blank", "shuffled")
+ARM_ORDER = (BASE, "sft", "sft_continued", "grpo")
+
+Entry = TypeVar("Entry")
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """A finished run that has answered questions."""
+
+    folder: Path
+    arm: str
+    seed: int
+    trained_on: str  # name of its dataset
+    content_hash: str
+    finished_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What one run answered on one split with one decoding."""
+
+    run: EvaluatedRun
+    dataset: str
+    split: str
+    decoding: str
+    control: str | None  # one of CONTROLS: the pictures were not those of the questions
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def is_primary(self) -> bool:
+        return self.decoding == GREEDY and self.control is None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All answers of one study, arms in the order of the method, the dataset that was trained on first."""
+
+    in_domain: str
+    answers: tuple[Answers, ...]
+    notes: tuple[str, ...]  # what a reader must know of how runs were chosen
+
+
+def collect(folder: Path) -> Collection:
+    """Read every finished run below a folder that has predictions.
+
+    Of several runs with one configuration the one that finished last is taken, which is noted.
+
+    Raises:
+        TrackingError: there is none; one arm and seed has runs of different configurations; the runs were trained on
+            different datasets; seeds or arms answered different questions; or a file cannot be read.
+    """
+    runs, notes = _one_per_arm_and_seed(_evaluated_runs(folder))
+    trained_on = grouped(runs, lambda run: run.trained_on)
+    if len(trained_on) != 1:
+        listed = "; ".join(f"{name}: {_names(group)}" for name, group in trained_on.items())
+        found = f"runs of several datasets ({listed})" if runs else "no finished run with predictions below it"
+        raise TrackingError(f"runs={folder}: {found}. Evaluate first (python src/eval.py runs=…), a folder per dataset.")
+    in_domain = next(iter(trained_on))
+    answers = [answered for run in runs for answered in _answers(run)]
+    answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))
+    _require_same_questions(answers)
+    return Collection(in_domain, tuple(answers), tuple(notes))
+
+
+def arm_rank(arm: str) -> tuple[int, str]:
+    """Sorts arms as the method makes them: the base first, what is not of the method last."""
+    return (ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER), arm)
+
+
+def dataset_rank(answers: Answers, in_domain: str) -> tuple[bool, str, bool, str]:
+    """Sorts the dataset that was trained on first, and of each dataset the test split."""
+    return (answers.dataset != in_domain, answers.dataset, answers.split != "test", answers.split)
+
+
+def grouped(entries: Iterable[Entry], key: Callable[[Entry], Key]) -> dict[Key, list[Entry]]:
+    """The entries by key, both in order of appearance."""
+    groups: dict[Key, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(key(entry), []).append(entry)
+    return groups
+
+
+def _evaluated_runs(folder: Path) -> list[EvaluatedRun]:
+    runs = []
+    for path in sorted(folder.rglob("manifest.json")):
+        if not any(RunFolder(path.parent).predictions.glob("*.jsonl")):
+            continue
+        manifest = read_manifest(path.parent)
+        if manifest.status == "finished":
+            runs.append(
+                EvaluatedRun(
+                    folder=path.parent, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
+                    content_hash=manifest.content_hash, finished_at=manifest.finished_at or "",
+                )
+            )  # fmt: skip
+    return runs
+
+
+def _one_per_arm_and_seed(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedRun], list[str]]:
+    """The run of each arm and seed that finished last, and a note where there were others."""
+    chosen, notes, faults = [], [], []
+    for (arm, seed), same in grouped(runs, lambda run: (run.arm, run.seed)).items():
+        if len({run.content_hash for run in same}) > 1:
+            faults.append(f"{arm}, seed {seed}: {_names(same)}")
+        latest = max(same, key=lambda run: run.finished_at)
+        chosen.append(latest)
+        if len(same) > 1:
+            notes.append(f"{arm}, seed {seed}: of {len(same)} runs of one configuration, the latest: {latest.folder}")
+    if faults:
+        advice = "Give one of them another stage.arm=…, or report on a folder that holds only one."
+        raise TrackingError(
+            "\n  ".join(["runs of one arm and seed that differ in configuration or data:", *faults, advice])
+        )
+    return chosen, notes
+
+
+def _answers(run: EvaluatedRun) -> list[Answers]:
+    return [_read(run, path) for path in sorted(RunFolder(run.folder).predictions.glob("*.jsonl"))]
+
+
+def _read(run: EvaluatedRun, path: Path) -> Answers:
+    """One file, named <dataset>.<split>.<decoding>[.<control>].jsonl."""
+    parts = path.stem.split(".")
+    control = parts.pop() if parts[-1] in CONTROLS else None
+    if len(parts) < 3:
+        raise TrackingError(f"{path}: predictions are named <dataset>.<split>.<decoding>.jsonl; rename or remove it")
+    try:
+        predictions = tuple(read_predictions(path))
+    except ValueError as error:
+        raise TrackingError(str(error)) from error
+    if not predictions:
+        raise TrackingError(f"{path}: holds no prediction; evaluate the run again")
+    return Answers(
+        run=run, dataset=".".join(parts[:-2]), split=parts[-2], decoding=parts[-1], control=control,
+        predictions=predictions,
+    )  # fmt: skip
+
+
+def _require_same_questions(answers: Sequence[Answers]) -> None:
+    """Refuse a table whose rows would stand on different questions, prompts or contracts."""
+    primary = [answered for answered in answers if answered.is_primary]
+    for (dataset, split), group in grouped(primary, lambda a: (a.dataset, a.split)).items():
+        first, *others = group
+        asked = _asked(first)
+        for other in others:
+            if _asked(other) != asked:
+                raise TrackingError(
+                    f"{dataset}.{split}: {first.run.folder} and {other.run.folder} cannot be compared: "
+                    f"{_how_they_differ(first, other)}. Evaluate both with the same package and dataset."
+                )
+        if len({p.sample_id for p in first.predictions}) != len(first.predictions):
+            raise TrackingError(f"{first.run.folder}: {dataset}.{split}.{GREEDY} answers a question more than once")
+
+
+def _asked(answers: Answers) -> list[tuple[str, str, str, str, str]]:
+    return sorted((p.sample_id, p.image_id, p.reference, p.prompt_hash, p.contract) for p in answers.predictions)
+
+
+def _how_they_differ(first: Answers, second: Answers) -> str:
+    contracts = [sorted({p.contract for p in answers.predictions}) for answers in (first, second)]
+    if contracts[0] != contracts[1]:
+        return f"contract {', '.join(contracts[0])} against {', '.join(contracts[1])}"
+    only = {p.sample_id for p in first.predictions} ^ {p.sample_id for p in second.predictions}
+    if only:
+        return f"{len(only)} questions were answered by one of them alone, such as {min(only)}"
+    changed = {entry[0] for entry in set(_asked(first)) ^ set(_asked(second))}
+    return f"{len(changed)} questions have another prompt, picture or answer, such as {min(changed, default='-')}"
+
+
+def _names(runs: Sequence[EvaluatedRun]) -> str:
+    return ", ".join(str(run.folder) for run in runs)
