@@ -111,7 +111,7 @@ def test_gradient_checkpointing_changes_nothing_and_computes_layers_twice(adapte
             model.activation_checkpointing_enable()
         policy = perturbed(tiny_policy(adapter, model=model)).train()
         calls = []
-        policy.core.model.language_model.layers[0].mlp.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        policy.core.model.language_model.layers[0].mlp.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
         log_probs = token_log_probs(policy, groups_of([(56, 56), None])).log_probs
         (log_probs * weights_like(log_probs)).sum().backward()
         results[is_on] = log_probs.detach(), gradients(policy), len(calls)
