@@ -1,7 +1,7 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
-from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.datasets import load_samples, named_dataset
 from pathvlm_r1.assembly.running import Launch, train
 from pathvlm_r1.assembly.scoring import answer_one, evaluate
 
-__all__ = ["Launch", "answer_one", "evaluate", "load_samples", "train"]
+__all__ = ["Launch", "answer_one", "evaluate", "load_samples", "named_dataset", "train"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pathvlm_r1 import __version__
-from pathvlm_r1.assembly.datasets import samples_hash
+from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
-from pathvlm_r1.config import EMBEDDED, GRPOConfig, TrainConfig
+from pathvlm_r1.config import EMBEDDED, GRPOConfig, SFTConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
@@ -34,6 +34,9 @@ def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
     }
     if isinstance(config.stage, GRPOConfig):
         part |= {"objective": asdict(config.objective), "reward": asdict(config.reward), "judge": asdict(config.judge)}
+    if isinstance(config.stage, SFTConfig):  # validation chooses the weights
+        validation = load_samples(config.dataset, "validation")
+        part |= {"validation": samples_hash(validation[: config.stage.validation_samples])}
     return content_hash(part)
 
 

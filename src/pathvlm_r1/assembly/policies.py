@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 from torch import nn
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
@@ -49,12 +50,15 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
     Raises:
         ConfigError: the checkpoint is missing, or of another model.
     """
-    folder = str(EMBEDDED_FOLDER) if model.checkpoint == EMBEDDED else model.checkpoint
-    _require_qwen(folder)
-    encoder = Encoder(load_processor(folder, max_pixels=model.max_pixels))
-    weights = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        folder, dtype=_DTYPES.get(precision, torch.float32), attn_implementation="sdpa"
-    )
+    folder = found_checkpoint(model.checkpoint)
+    try:
+        encoder = Encoder(load_processor(folder, max_pixels=model.max_pixels))
+        weights = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            folder, dtype=_DTYPES.get(precision, torch.float32), attn_implementation="sdpa"
+        )
+    except (OSError, SafetensorError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"model.checkpoint={model.checkpoint}: cannot be loaded: {reason}") from error
     weights.generation_config = neutral_generation_config(encoder)
     if model.gradient_checkpointing:
         weights.gradient_checkpointing_enable({"use_reentrant": False})
@@ -66,6 +70,30 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         cached_pictures=CACHED_PICTURES,
     )
     return LoadedPolicy(policy, encoder, folder)
+
+
+def found_checkpoint(checkpoint: str) -> str:
+    """The absolute path of a folder of weights, or the hub id as it is, which its own loading checks.
+
+    Raises:
+        ConfigError: no such folder, or one that does not hold a Qwen2.5-VL.
+    """
+    folder = EMBEDDED_FOLDER if checkpoint == EMBEDDED else Path(checkpoint).expanduser()
+    if not folder.exists() and not checkpoint.startswith((".", "/", "~")) and checkpoint.count("/") == 1:
+        return checkpoint
+    if not folder.is_dir():
+        raise ConfigError(f"model.checkpoint={checkpoint}: no such folder; give a run's export folder or a hub id")
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ConfigError(
+            f"model.checkpoint={checkpoint}: holds no config.json; a run's weights are in its export folder"
+        )
+    found = _model_type(config)
+    if found != "qwen2_5_vl":
+        raise ConfigError(
+            f"model.checkpoint={checkpoint}: holds a {found}, not a qwen2_5_vl; only Qwen2.5-VL is supported"
+        )
+    return str(folder.resolve())
 
 
 def suppressed_ids(encoder: Encoder, vocabulary_rows: int) -> list[int]:
@@ -105,17 +133,8 @@ def _attach(weights: Any, adapter: AdapterConfig, *, is_dropout_on: bool) -> nn.
     return full
 
 
-def _require_qwen(folder: str) -> None:
-    """Refuse a local folder that does not hold a Qwen2.5-VL; a hub id is checked by its own loading."""
-    path = Path(folder).expanduser()
-    if not path.exists():
-        looks_local = folder.startswith((".", "/", "~")) or folder.count("/") != 1
-        if looks_local:
-            raise ConfigError(f"model.checkpoint={folder}: no such folder; give a run's export folder or a hub id")
-        return
-    config = path / "config.json"
-    if not config.is_file():
-        raise ConfigError(f"model.checkpoint={folder}: holds no config.json; a run's weights are in its export folder")
-    found = json.loads(config.read_text()).get("model_type")
-    if found != "qwen2_5_vl":
-        raise ConfigError(f"model.checkpoint={folder}: holds a {found}, not a qwen2_5_vl; only Qwen2.5-VL is supported")
+def _model_type(config: Path) -> str:
+    try:
+        return str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "config.json without a model_type"

@@ -14,9 +14,9 @@ from pytorch_lightning import Trainer, seed_everything
 
 from pathvlm_r1.assembly.datasets import CONF, announce_floor, load_samples, samples_hash
 from pathvlm_r1.assembly.identity import parent_record, run_hash
-from pathvlm_r1.assembly.policies import trainability
+from pathvlm_r1.assembly.policies import found_checkpoint, trainability
 from pathvlm_r1.assembly.training import Training, build_training
-from pathvlm_r1.config import ConfigError, GRPOConfig, PretrainConfig, TrainConfig, WandbLoggerConfig
+from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, PretrainConfig, TrainConfig, WandbLoggerConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.stages import BestByValidation
@@ -26,10 +26,12 @@ from pathvlm_r1.tracking import (
     DataRecord,
     LastCheckpoint,
     RunFolder,
+    RunInterrupted,
     RunRecord,
     StepProgress,
     build_logger,
     create_run_folder,
+    ensure_writable,
     export_model,
     find_finished,
     finish_summary,
@@ -64,14 +66,22 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
 
     Raises:
         ConfigError: before anything is loaded.
+        DatasetError: the data cannot be used.
+        TrackingError: `output` cannot be written to.
+        RunInterrupted: the user ended it early.
     """
     config = TrainConfig.checked(composed)
     if config.resume is not None:
-        return resume(Path(config.resume), launch)
+        return resume(Path(config.resume).expanduser(), launch)
+    if not isinstance(config.stage, PretrainConfig):
+        found_checkpoint(config.model.checkpoint)
+    ensure_writable(Path(config.output))
+    samples = _training_samples(config)
     if not isinstance(config.stage, PretrainConfig) and config.stage.init == "auto":
         parent = find_or_train_parent(composed, config, launch)
-        config = replace(config, model=replace(config.model, checkpoint=str(parent.export)))
-    samples = _training_samples(config)
+        config = _beginning_with(config, str(parent.export))
+    elif config.model.checkpoint != EMBEDDED:
+        config = _beginning_with(config, config.model.checkpoint)
     folder = create_run_folder(Path(config.output), run_name(config))
     _run(config, folder, samples, launch, ckpt_path=None)
     return folder
@@ -82,6 +92,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
 
     Raises:
         ConfigError: the run has finished, or has no checkpoint yet.
+        RunInterrupted: the user ended it early again.
     """
     manifest, folder = read_manifest(path), RunFolder(path)
     if manifest.status == "finished":
@@ -97,20 +108,27 @@ def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Laun
     """The finished SFT run that this configuration implies, trained now if there is none; one process at a time."""
     implied = composed.copy()
     implied.stage = OmegaConf.load(CONF / "stage" / "sft.yaml")
-    implied.trainer = OmegaConf.load(CONF / "trainer" / f"{launch.trainer}.yaml")
-    implied.trainer.max_steps = "${stage.max_steps}"
+    trainer = OmegaConf.load(CONF / "trainer" / f"{launch.trainer}.yaml")
+    implied.trainer = OmegaConf.merge(trainer, {"max_steps": "${stage.max_steps}"})
     implied.seed = composed.stage.parent_seed
     parent = TrainConfig.checked(implied)
     wanted = run_hash(parent, _training_samples(parent))
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
     with FileLock(output / f".{wanted[:16]}.lock"):
         found = find_finished(output, wanted)
         if found is not None:
             _log.info("stage.init=auto: starting from the SFT run %s", found.path)
             return found
         _log.info("stage.init=auto: no finished SFT run of this configuration under %s; training it first", output)
-        return train(implied, replace(launch, difference=None))
+        try:
+            return train(implied, replace(launch, difference=None))
+        except RunInterrupted as interrupt:
+            raise RunInterrupted(f"{interrupt}; then give this command again") from interrupt
+
+
+def _beginning_with(config: TrainConfig, checkpoint: str) -> TrainConfig:
+    """With a checkpoint that is found from any working directory, since the manifest keeps it."""
+    return replace(config, model=replace(config.model, checkpoint=found_checkpoint(checkpoint)))
 
 
 def run_name(config: TrainConfig) -> str:
@@ -141,12 +159,13 @@ def _run(
         record.measured["optimiser_steps"] = trainer.global_step
         if interrupt.is_requested and trainer.global_step < config.trainer["max_steps"]:
             record.is_interrupted = True
-            _log.info(
-                "interrupted at step %d; go on with: python src/train.py resume=%s", trainer.global_step, folder.path
-            )
         elif trainer.is_global_zero:
             _finish(config, folder, training, record)
     finish_summary(logger, {key: value for key, value in record.measured.items() if isinstance(value, int | float)})
+    if record.is_interrupted:
+        raise RunInterrupted(
+            f"interrupted at step {trainer.global_step}; go on with: python src/train.py resume={folder.path}"
+        )
 
 
 def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: RunRecord) -> None:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_hash
 from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
-from pathvlm_r1.assembly.policies import load_policy
+from pathvlm_r1.assembly.policies import found_checkpoint, load_policy
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import ConfigError, EvalConfig, FullConfig, ModelConfig, PredictConfig
 from pathvlm_r1.config.typed import checked
@@ -59,14 +59,11 @@ class Candidate:
 
 def evaluate(config: EvalConfig) -> list[ResultRow]:
     """Evaluate the checkpoint, or every finished run below `runs` together with the base that they began with."""
-    candidates = _runs_below(config, Path(config.runs)) if config.runs else [_single(config)]
-    datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
-    rows = []
-    for candidate in candidates:
-        for dataset in datasets if config.runs else datasets[:1]:
-            samples = load_samples(dataset, config.split)
-            rows.append(_score(config, candidate, _as_asked(config, samples)))
-    return rows
+    out_of_domain = config.dataset.out_of_domain if config.runs else ()
+    datasets = [config.dataset, *map(named_dataset, out_of_domain)]
+    questions = [_as_asked(config, load_samples(dataset, config.split)) for dataset in datasets]
+    candidates = _runs_below(config, Path(config.runs).expanduser()) if config.runs else [_single(config)]
+    return [_score(config, candidate, samples) for candidate in candidates for samples in questions]
 
 
 def answer_one(config: PredictConfig) -> Prediction:
@@ -129,6 +126,7 @@ def _as_asked(config: EvalConfig, samples: list[Sample]) -> list[Sample]:
 
 def _single(config: EvalConfig) -> Candidate:
     """`model.checkpoint` itself; a run of ours keeps its predictions, any other gets a folder under `output`."""
+    found_checkpoint(config.model.checkpoint)
     run = Path(config.model.checkpoint).expanduser().resolve().parent
     if (run / "manifest.json").is_file():
         manifest = read_manifest(run)
@@ -167,7 +165,7 @@ def _bases(config: EvalConfig, manifests: Sequence[Manifest]) -> Iterator[Candid
 
 def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     """The folder of a base model's predictions: the one that is there, or a new one."""
-    output = Path(config.runs or config.output)
+    output = Path(config.runs or config.output).expanduser()
     identity = content_hash({"base": weights_identity(model.checkpoint)})
     for path in sorted(output.rglob("manifest.json")) if output.is_dir() else []:
         if (manifest := read_manifest(path.parent)).content_hash == identity and manifest.arm == "base":

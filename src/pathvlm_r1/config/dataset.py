@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pathvlm_r1.config.rules import require, require_seed, require_shares, require_text
 from pathvlm_r1.config.typed import Keys
-from pathvlm_r1.data.phantom.ontology import ONTOLOGIES
+from pathvlm_r1.data.phantom import ONTOLOGIES
 from pathvlm_r1.data.rationale import Style
 
 Split = Literal["sft", "rl", "validation", "test"]

@@ -17,7 +17,7 @@ from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked
-from pathvlm_r1.data.sample import LETTERS
+from pathvlm_r1.data import LETTERS
 
 # Which judges can score the reasoning on a kind of dataset; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}

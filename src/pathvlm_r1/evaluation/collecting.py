@@ -55,6 +55,12 @@ class Collection:
     answers: tuple[Answers, ...]
     notes: tuple[str, ...]  # what a reader must know of how runs were chosen
 
+    @property
+    def in_domain_test(self) -> list[Answers]:
+        """The greedy answers that items.csv is made of."""
+        at_home = [a for a in self.answers if a.is_primary and a.dataset == self.in_domain]
+        return [answers for answers in at_home if answers.split == "test"]
+
 
 def collect(folder: Path) -> Collection:
     """Read every finished run below a folder that has predictions.
@@ -69,8 +75,9 @@ def collect(folder: Path) -> Collection:
     trained_on = grouped(runs, lambda run: run.trained_on)
     if len(trained_on) != 1:
         listed = "; ".join(f"{name}: {_names(group)}" for name, group in trained_on.items())
-        found = f"runs of several datasets ({listed})" if runs else "no finished run with predictions below it"
-        raise TrackingError(f"runs={folder}: {found}. Evaluate first (python src/eval.py runs=…), a folder per dataset.")
+        found = f"they were trained on several datasets ({listed})" if runs else "no finished run has predictions"
+        advice = f"Report on one dataset at a time, evaluated first: python src/eval.py runs={folder}"
+        raise TrackingError(f"runs={folder}: {found}. {advice}")
     in_domain = next(iter(trained_on))
     answers = [answered for run in runs for answered in _answers(run)]
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))

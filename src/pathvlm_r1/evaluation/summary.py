@@ -209,8 +209,6 @@ def _type_rows(of_seeds: Sequence[Answers]) -> list[TypeRow]:
     first = of_seeds[0]
     by_type = accuracy_by_type([p for answers in of_seeds for p in answers.predictions])
     return [
-        TypeRow(
-            stage=first.run.arm, dataset=first.dataset, split=first.split, question_type=question_type, accuracy=accuracy
-        )
-        for question_type, accuracy in by_type.items()
+        TypeRow(stage=first.run.arm, dataset=first.dataset, split=first.split, question_type=name, accuracy=accuracy)
+        for name, accuracy in by_type.items()
     ]

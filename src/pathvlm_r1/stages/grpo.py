@@ -22,7 +22,7 @@ from pathvlm_r1.model import Policy, Reference, SampleEncoder, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable
 from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
 from pathvlm_r1.stages.faults import TrainingError, require_finite
-from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients
+from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
 
 MISMATCH_LIMIT = 1e-3  # nats; in float32 sampling and training log-probs differ by rounding, some 1e-6
@@ -87,6 +87,9 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.generator = torch.Generator(device=policy.device).manual_seed(seed)
         self.folder = folder
         self.on_rollout = on_rollout
+
+    def on_fit_start(self) -> None:
+        self.policy.train()  # weights are loaded in evaluation mode, where gradient checkpointing is silently off
 
     def training_step(self, samples: list[Sample]) -> None:
         started = time.perf_counter()
@@ -155,6 +158,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
             self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
             shares.append(share.detached())
+        self.log("grpo/learning_rate", current_rate(self), batch_size=1)
         norm = apply_gradients(self, self.settings.gradient_clip)
         self.log("grpo/gradient_norm", norm, batch_size=1)
         return whole_step(shares)

@@ -42,7 +42,7 @@ def adamw(module: nn.Module, *, learning_rate: float, weight_decay: float, sched
     return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)}
 
 
-def learning_rate(module: LightningModule) -> float:
+def current_rate(module: LightningModule) -> float:
     """The rate that the next optimiser step uses."""
     return float(module.optimizers().param_groups[0]["lr"])
 

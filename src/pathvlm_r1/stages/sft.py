@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
 from pathvlm_r1.stages.faults import require_finite
-from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients
+from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate
 
 
 def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
@@ -56,8 +56,13 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self.schedule = schedule
         self.gradient_clip = gradient_clip
         self.folder = folder
+        self._dropout_state: Tensor | None = None  # of a resumed run, until its first step
+
+    def on_fit_start(self) -> None:
+        self.policy.train()  # weights are loaded in evaluation mode, where gradient checkpointing is silently off
 
     def training_step(self, items: list[Any]) -> None:
+        self._go_on_drawing()
         batches = self.encoder.batches([self.encode(item) for item in items], self.rows_per_forward)
         tokens = self._over_processes(learned_tokens(batches))
         loss = torch.zeros((), device=self.device)
@@ -67,9 +72,11 @@ class SFTModule(LightningModule):  # type: ignore[misc]
             require_finite(share, step=self.global_step, folder=self.folder, batch={"rows": self._texts(batch)})
             self.manual_backward(share)
             loss += share.detach()
+        rate = current_rate(self)
         norm = apply_gradients(self, self.gradient_clip)
         self.trainer.datamodule.batches_done += 1
-        self.log_dict({"sft/loss": loss, "sft/gradient_norm": norm, "sft/tokens": float(tokens)}, batch_size=1)
+        described = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens)}
+        self.log_dict({f"sft/{name}": value for name, value in described.items()}, batch_size=1)
 
     def _over_processes(self, count: int) -> int:
         return int(self.all_gather(torch.tensor(count)).sum())
@@ -85,3 +92,21 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         return adamw(
             self.policy, learning_rate=self.learning_rate, weight_decay=self.weight_decay, schedule=self.schedule
         )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["dropout_generator"] = _device_generator(self.device).get_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._dropout_state = checkpoint["dropout_generator"]
+
+    def _go_on_drawing(self) -> None:
+        """Dropout draws from its device's own generator; set at the first step, since the data loader draws from it too."""
+        if self._dropout_state is not None:
+            _device_generator(self.device).set_state(self._dropout_state)
+            self._dropout_state = None
+
+
+def _device_generator(device: torch.device) -> torch.Generator:
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator

@@ -1,0 +1,178 @@
+"""Rendering a summary as text: report.md, and the table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+
+from pathvlm_r1.evaluation.collecting import grouped
+from pathvlm_r1.evaluation.comparing_arms import Comparison
+from pathvlm_r1.evaluation.summary import ArmMean, Summary, VariantRow
+from pathvlm_r1.evaluation.tables import ResultRow
+
+DISCLAIMER = (
+    "Phantoms and the nano model are stand-ins for pathology images and Qwen2.5-VL: nothing here is a medical claim."
+)
+Place = tuple[str, str]  # dataset and split
+
+
+def markdown(summary: Summary) -> str:
+    """The whole of report.md."""
+    sections = [
+        "# Report",
+        DISCLAIMER,
+        *_section("Arms", _arms_legend(summary), _arms_table(summary)),
+        *_section("Comparisons", _COMPARISONS_LEGEND, "\n".join(map(sentence, summary.comparisons))),
+        *_section("By question type", _types_legend(summary), _types_table(summary)),
+        *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
+        *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
+        *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
+        *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def sentence(comparison: Comparison) -> str:
+    """One comparison in words and numbers."""
+    c = comparison
+    verdict = "higher" if c.ci_low > 0 else "lower" if c.ci_high < 0 else "not told apart"
+    line = (
+        f"- **{c.b} against {c.a}**, {_label((c.dataset, c.split))}, {c.metric}: {c.b} is {verdict}, "
+        f"{c.difference:+.3f} [{c.ci_low:+.3f}, {c.ci_high:+.3f}], p {c.p:.2g} ({c.n} questions; "
+    )
+    if c.hierarchical_low is None or c.hierarchical_high is None:
+        return f"{line}{c.b} seed {c.seeds[0]})."
+    each = ", ".join(f"{seed}: {of_seed:+.3f}" for seed, of_seed in zip(c.seeds, c.seed_differences, strict=True))
+    return f"{line}by seed {each}; seeds resampled too: [{c.hierarchical_low:+.3f}, {c.hierarchical_high:+.3f}])."
+
+
+def terminal_table(summary: Summary) -> Table:
+    """One row per arm, on average over its seeds."""
+    table = Table(title=f"{DISCLAIMER}\nGreedy; 95 % intervals; last columns on {_label(_home(summary))}")
+    header = ["arm", *(_label(place).replace("_", "\n") for place in _places(summary)), *_DETAILS]
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for stage, means in grouped(summary.arms, lambda mean: mean.stage).items():
+        table.add_row(stage, *(cell.replace(" ", "\n", 1) for cell in _cells(summary, means)))
+    return table
+
+
+_DETAILS = ("format", "process", "tokens", "cap hits")
+_COMPARISONS_LEGEND = (
+    "Second arm minus first on the same questions, averaged over the seeds; in brackets the 95 % interval when images "
+    "are resampled, which is conditional on these seeds, then its p. Seeds are resampled too where there are several."
+)
+_LETTERS_LEGEND = (
+    "The base model has never seen the tags: beside what the parser reads in its text stands the option letter that "
+    "it finds most probable."
+)
+_CONTROLS_LEGEND = "The same questions with grey pictures (blank), or each with the picture of another (shuffled)."
+_SAMPLED_LEGEND = "Several decodes per question at a temperature above 0."
+
+
+def _arms_legend(summary: Summary) -> str:
+    return (
+        "Accuracy per dataset with greedy decoding and 95 % intervals; trained on "
+        f"{summary.in_domain}, the others are out of domain. Format rate, process score, mean completion length in "
+        f"tokens and completions that hit the token limit are those on {_label(_home(summary))}."
+    )
+
+
+def _types_legend(summary: Summary) -> str:
+    return f"Accuracy on {_label(_home(summary))}, on average over the seeds."
+
+
+def _arms_table(summary: Summary) -> str:
+    header = ["arm", "seed", *map(_label, _places(summary)), *_DETAILS]
+    rows = []
+    for stage, means in grouped(summary.arms, lambda mean: mean.stage).items():
+        by_seed = grouped((row for row in summary.rows if row.stage == stage), lambda row: row.seed)
+        rows += [[stage, str(seed), *_cells(summary, of_seed)] for seed, of_seed in by_seed.items()]
+        if len(by_seed) > 1:
+            rows.append([f"**{stage}**", f"mean of {len(by_seed)}", *_cells(summary, means)])
+    return _table(header, rows)
+
+
+def _cells(summary: Summary, means: Sequence[ArmMean] | Sequence[ResultRow]) -> list[str]:
+    """Accuracy on every dataset, then the details of the one that was trained on."""
+    at = {(mean.dataset, mean.split): mean for mean in means}
+    accuracies = [_accuracy(at[place]) if place in at else "-" for place in _places(summary)]
+    home = at.get(_home(summary))
+    if home is None:
+        return [*accuracies, *("-" for _ in _DETAILS)]
+    process = "-" if home.process_score is None else f"{home.process_score:.3f}"
+    return [
+        *accuracies, f"{home.format_rate:.3f}", process, f"{home.mean_completion_tokens:.1f}", f"{home.cap_hits:.4g}",
+    ]  # fmt: skip
+
+
+def _types_table(summary: Summary) -> str:
+    at_home = [row for row in summary.types if (row.dataset, row.split) == _home(summary)]
+    arms = list(dict.fromkeys(row.stage for row in at_home))
+    by_type = grouped(at_home, lambda row: row.question_type)
+    rows = []
+    for question_type, of_type in by_type.items():
+        found = {row.stage: f"{row.accuracy:.3f}" for row in of_type}
+        rows.append([question_type, *(found.get(arm, "-") for arm in arms)])
+    return _table(["question type", *arms], rows)
+
+
+def _letters_table(summary: Summary) -> str:
+    return _table(
+        ["arm", "dataset", "parser", "option log-probability"],
+        [
+            [row.stage, _label((row.dataset, row.split)), f"{row.accuracy:.3f}", f"{row.letter_accuracy:.3f}"]
+            for row in summary.letters
+        ],
+    )
+
+
+def _variants_table(variants: Sequence[VariantRow]) -> str:
+    header = ["arm", "seed", "dataset", "decoding", "control", "accuracy", "format", "process"]
+    return _table(
+        header,
+        [
+            [
+                v.row.stage, str(v.row.seed), _label((v.row.dataset, v.row.split)), v.decoding, v.control or "-",
+                _accuracy(v.row), f"{v.row.format_rate:.3f}",
+                "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
+            ]
+            for v in variants
+        ],
+    )  # fmt: skip
+
+
+def _section(title: str, legend: str, body: str) -> list[str]:
+    """Nothing where there is nothing to say."""
+    return [f"## {title}", legend, body] if body else []
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    rule = ["---", *("---:" for _ in header[1:])]
+    return "\n".join(_line(cells) for cells in (header, rule, *rows))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _accuracy(row: ArmMean | ResultRow) -> str:
+    return f"{row.accuracy:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
+
+
+def _places(summary: Summary) -> list[Place]:
+    """Datasets and splits as columns: the one that was trained on first, test before the others."""
+    found = {(mean.dataset, mean.split) for mean in summary.arms}
+    return sorted(found, key=lambda place: (place[0] != summary.in_domain, place[0], place[1] != "test", place[1]))
+
+
+def _home(summary: Summary) -> Place:
+    return _places(summary)[0]
+
+
+def _label(place: Place) -> str:
+    dataset, split = place
+    return dataset if split == "test" else f"{dataset} ({split})"

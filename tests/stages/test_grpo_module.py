@@ -1,0 +1,276 @@
+import gc
+import json
+import tracemalloc
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from tiny import (
+    LIGHTNING_WARNINGS,
+    PEFT_WARNING,
+    gradients,
+    perturbed,
+    relative_difference,
+    samples,
+    tiny_encoder,
+    tiny_policy,
+)
+from torch.testing import assert_close
+
+from pathvlm_r1.assembly.policies import trainability
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data.stream import ItemStream
+from pathvlm_r1.grpo import group_relative_advantages, grpo
+from pathvlm_r1.model import SampleEncoder, reference_of
+from pathvlm_r1.reward import RewardTable
+from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.stages import GRPOModule, GRPOSettings, TrainingError, linear_decay
+from pathvlm_r1.tracking.export import merged_state
+
+SETTINGS = GRPOSettings(
+    group_size=3, minibatches=1, num_iterations=1, rows_per_forward=64, beta=0.04, stop_at=2, learning_rate=1e-2,
+    schedule=linear_decay(total_steps=100), weight_decay=0.0, gradient_clip=1e9, shuffle_rewards=False,
+)  # fmt: skip
+OBJECTIVE = partial(grpo, epsilon_low=0.2, epsilon_high=0.2)
+
+pytestmark = [PEFT_WARNING, *LIGHTNING_WARNINGS]
+
+
+def share_of_even_characters(groups):
+    """A simple reward that differs within groups."""
+    return table([[sum(ord(c) % 2 == 0 for c in c_.text) / max(1, len(c_.text)) for c_ in group] for group in groups])
+
+
+def equal_rewards(groups):
+    return table([[0.7] * len(group) for group in groups])
+
+
+def table(rows):
+    total = torch.tensor(rows, dtype=torch.float64)
+    return RewardTable({"simple": total}, {}, total, torch.ones_like(total, dtype=torch.bool))
+
+
+class Record:
+    """What a run went through: gradients at every optimiser step, metrics after every rollout."""
+
+    def __init__(self, module, trainer):
+        self.module, self.trainer = module, trainer
+        self.gradients, self.results = [], []
+        self.metrics = {}
+
+
+def fitted(folder, policy, *, reward=share_of_even_characters, loss=OBJECTIVE, batch=2, max_steps=None, reference="own",
+           on_rollout=None, **changes):  # fmt: skip
+    """A run with Lightning's own trainer; stops after `max_steps` optimiser steps, by default at once after the first."""
+    settings = replace(SETTINGS, **{"stop_at": max_steps or 1, **changes})
+    module = GRPOModule(
+        policy=policy, reference=reference_of(policy) if reference == "own" else reference,
+        encoder=SampleEncoder(tiny_encoder(), Contract()), reward=reward,
+        engine=NativeEngine(end_ids=tiny_encoder().end_ids, rows_per_batch=64), decoding=Decoding(8, policy.temperature),
+        advantages=group_relative_advantages, loss=loss, settings=settings, seed=0, folder=folder,
+        on_rollout=on_rollout or (lambda *_: None),
+    )  # fmt: skip
+    precision = {torch.float32: "32-true", torch.float64: "64-true"}[next(policy.parameters()).dtype]
+    trainer = Trainer(
+        accelerator="cpu", devices=1, precision=precision, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, max_steps=settings.stop_at, max_epochs=-1,
+        default_root_dir=folder,
+    )  # fmt: skip
+    record = Record(module, trainer)
+    original = module.update
+
+    def update(minibatch, *, is_on_policy):
+        result = original(minibatch, is_on_policy=is_on_policy)
+        record.results.append(result)
+        return result
+
+    module.update = update
+    module.on_before_optimizer_step = lambda _optimizer: record.gradients.append(gradients(policy))
+    trainer.fit(module, datamodule=ItemStream.shuffled(samples(12), batch_size=batch, seed=0))
+    record.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return record
+
+
+def after_sft(adapter, dtype=torch.float64):
+    """A policy whose weights are those of a trained adapter merged into the base, with a new adapter for `lora`."""
+    trained = perturbed(tiny_policy("lora", dtype))
+    fresh = tiny_policy("full", dtype).model
+    fresh.load_state_dict(merged_state(trained.model))
+    return tiny_policy(adapter, dtype, model=fresh)
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_at_the_first_step_the_ratio_is_1_and_the_divergence_from_the_reference_0(tmp_path, adapter):
+    record = fitted(tmp_path, after_sft(adapter))
+    assert record.metrics["grpo/kl_first"] == pytest.approx(0, abs=1e-6)
+    assert record.metrics["grpo/ratio"] == pytest.approx(1, abs=1e-6)
+    assert record.metrics["grpo/sampler_mismatch"] < 1e-6
+    assert record.metrics["grpo/clip_fraction_low"] == record.metrics["grpo/clip_fraction_high"] == 0
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_after_sft_the_divergence_from_the_bare_base_would_not_be_0(tmp_path, adapter):
+    """The wrong version: the reference is the base model, not the policy at step 0."""
+    bare = reference_of(tiny_policy("full"))
+    record = fitted(tmp_path, after_sft(adapter), reference=bare)
+    assert record.metrics["grpo/kl_first"] > 1e-2
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_the_divergence_grows_from_0_once_the_policy_has_moved(tmp_path, adapter):
+    record = fitted(tmp_path, tiny_policy(adapter), max_steps=2)
+    first, second = (float(result.kl_mean) for result in record.results)
+    assert abs(first) < 1e-6
+    assert second > 1e-5
+
+
+def test_equal_rewards_give_a_gradient_of_exactly_zero(tmp_path):
+    (gradient,) = fitted(tmp_path, tiny_policy(), reward=equal_rewards, beta=0.0, reference=None).gradients
+    assert gradient
+    assert not any(value.any() for value in gradient.values())
+
+
+def test_unequal_rewards_give_a_gradient_in_every_layer(tmp_path):
+    (gradient,) = fitted(tmp_path, tiny_policy()).gradients
+    assert all(value.any() for name, value in gradient.items() if "bias" not in name)
+
+
+def test_with_beta_0_no_reference_is_run(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("pathvlm_r1.model.reference.token_log_probs", lambda *_: calls.append(1))
+    record = fitted(tmp_path, tiny_policy(), beta=0.0, reference=None, max_steps=2)
+    assert not calls
+    assert "grpo/kl" not in record.metrics
+
+
+@pytest.mark.parametrize(("max_steps", "rollouts"), [(4, 1), (3, 1), (6, 2), (8, 2)])
+def test_two_iterations_of_two_minibatches_are_four_optimiser_steps_and_max_steps_ends_inside(
+    tmp_path, max_steps, rollouts
+):
+    seen = []
+    record = fitted(
+        tmp_path, tiny_policy(), num_iterations=2, minibatches=2, max_steps=max_steps,
+        on_rollout=lambda step, *_: seen.append(step),
+    )  # fmt: skip
+    assert record.trainer.global_step == max_steps
+    assert len(record.results) == max_steps
+    assert len(seen) == rollouts
+    assert record.trainer.datamodule.batches_done == rollouts
+    assert record.module.lr_schedulers().last_epoch == max_steps
+
+
+def test_only_the_first_step_on_a_rollout_has_ratio_1(tmp_path):
+    results = fitted(tmp_path, tiny_policy(), num_iterations=2, max_steps=2).results
+    assert float(results[0].ratio_max) == pytest.approx(1, abs=1e-9)
+    assert float(results[1].ratio_max) > 1.001
+
+
+def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(tmp_path):
+    steps = {
+        rows: fitted(tmp_path, after_sft("lora"), rows_per_forward=rows, max_steps=3, num_iterations=3, batch=3)
+        for rows in (1, 3, 4, 64)
+    }
+    whole = steps.pop(64)
+    for record in steps.values():
+        for ours, theirs in zip(record.gradients, whole.gradients, strict=True):
+            assert relative_difference(ours, theirs) <= 1e-10
+        for ours, theirs in zip(record.results, whole.results, strict=True):
+            assert_close(ours.loss, theirs.loss, rtol=1e-9, atol=1e-12)
+            assert_close(ours.kl_mean, theirs.kl_mean, rtol=1e-9, atol=1e-12)
+            assert_close(ours.ratio_max, theirs.ratio_max, rtol=1e-9, atol=0)
+
+
+def test_memory_does_not_grow_with_steps(tmp_path):
+    measured = []
+
+    def measure(*_):
+        gc.collect()
+        tensors = sum(isinstance(item, torch.Tensor) for item in gc.get_objects())
+        measured.append((tensors, tracemalloc.get_traced_memory()[0]))
+
+    tracemalloc.start()
+    try:
+        fitted(tmp_path, tiny_policy("lora", torch.float32), max_steps=20, on_rollout=measure)
+    finally:
+        tracemalloc.stop()
+    (early_tensors, early_bytes), (late_tensors, late_bytes) = measured[7], measured[-1]  # all prompts are known by then
+    assert late_tensors <= early_tensors + 10
+    assert late_bytes <= early_bytes + 300_000  # a rollout kept would be some 100,000 a step
+
+
+def test_shuffled_rewards_are_a_permutation_over_all_completions_and_differ_from_step_to_step(tmp_path):
+    record = fitted(tmp_path, tiny_policy(), shuffle_rewards=True)
+    rewards = torch.arange(24, dtype=torch.float64).view(4, 6)
+    first, second = record.module.dealt(rewards), record.module.dealt(rewards)
+    for dealt in (first, second):
+        assert dealt.shape == rewards.shape
+        assert sorted(dealt.flatten().tolist()) == rewards.flatten().tolist()
+    assert not torch.equal(first, second)
+    assert not torch.equal(first.sort(dim=-1).values, rewards)  # dealt out over groups, not within them
+    assert torch.equal(fitted(tmp_path, tiny_policy()).module.dealt(rewards), rewards)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file_and_the_weights_as_they_were(tmp_path):
+    steps = []
+
+    def broken(*batch, **settings):
+        steps.append(1)
+        result = OBJECTIVE(*batch, **settings)
+        return replace(result, loss=result.loss * (float("nan") if len(steps) == 2 else 1.0))
+
+    policy = tiny_policy(dtype=torch.float32)
+    weights = []
+    with pytest.raises(TrainingError, match="optimiser step 1 is nan") as caught:
+        fitted(
+            tmp_path, policy, loss=broken, max_steps=3,
+            on_rollout=lambda *_: weights.append([p.detach().clone() for p in policy.parameters()]),
+        )  # fmt: skip
+    path = tmp_path / "non_finite_step_1.json"
+    assert str(path) in str(caught.value)
+    record = json.loads(path.read_text())
+    assert record["step"] == 1
+    assert len(record["completions"]) == len(record["advantages"]) == 6
+    assert all(torch.equal(p, kept) for p, kept in zip(policy.parameters(), weights[-1], strict=True))
+
+
+def test_a_sampler_of_other_weights_is_refused_before_the_first_update(tmp_path):
+    policy = tiny_policy(dtype=torch.float32)
+
+    class Stale(NativeEngine):
+        def sample(self, _policy, *rest):
+            return super().sample(tiny_policy(temperature=0.5, dtype=torch.float32), *rest)
+
+    original = NativeEngine.sample
+    try:
+        NativeEngine.sample = lambda engine, _policy, *rest: original(
+            engine, perturbed(tiny_policy(dtype=torch.float32)), *rest
+        )
+        with pytest.raises(TrainingError, match="does not sample from the policy that is trained"):
+            fitted(tmp_path, policy)
+    finally:
+        NativeEngine.sample = original
+
+
+@pytest.mark.parametrize("adapter", ["full", "vision", "lora"])
+def test_only_what_is_said_to_train_changes_and_all_of_it_does(tmp_path, adapter):
+    policy = tiny_policy(adapter, torch.float32)
+    before = {name: p.detach().clone() for name, p in policy.named_parameters()}
+    trains = {name for name, p in policy.named_parameters() if p.requires_grad}
+    fitted(tmp_path, policy, max_steps=2)
+    changed = {name for name, p in policy.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == trains
+    assert any("visual" in name for name in changed) == (adapter == "vision")
+    sizes = {"vision": 0, "adapter": 0, "language model": 0}
+    for name in changed:
+        block = "vision" if "visual" in name else "adapter" if "lora_" in name else "language model"
+        sizes[block] += before[name].numel()
+    told = trainability(policy)
+    for block, size in sizes.items():
+        assert f"  {block}: {size:,} of " in told or (block == "adapter" and adapter != "lora")
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path):
+    first, again = (fitted(tmp_path, tiny_policy("lora"), max_steps=2).gradients for _ in range(2))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(first, again, strict=True) for name in a)
