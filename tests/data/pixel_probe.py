@@ -1,4 +1,4 @@
-"""An independent reader of pictures that is no neural network: ridge regression on statistics of dye at several scales."""
+"""An independent reader of pictures that is no neural network: ridge regression on statistics of light at several scales."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,7 +10,9 @@ from pathvlm_r1.data.phantom import ONTOLOGIES, PhantomImage
 
 BLURS = (0.0, 0.7, 1.4, 2.8, 5.6)  # pixels
 QUANTILES = (0.005, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.995)
+THINNED = 3  # one pixel in three is counted; no divisor of 112, so that they lie in every column
 RIDGE = 30.0
+_LOGARITHM = np.log(np.arange(256, dtype=np.float32) + 8)
 
 
 def accuracies(modality: str, *, train: int, test: int, size: int = 112) -> dict[str, float]:
@@ -47,10 +49,15 @@ def _statistics(picture: Image.Image) -> Iterator[NDArray[np.float64]]:
     finer = None
     for blur in BLURS:
         blurred = picture.filter(ImageFilter.GaussianBlur(blur)) if blur else picture
-        light = np.log(np.asarray(blurred, dtype=np.float32).reshape(-1, 3) + 8)
-        yield np.quantile(light, QUANTILES, axis=0).ravel()
+        light = _LOGARITHM[np.asarray(blurred).reshape(-1, 3)[::THINNED]]
+        yield _quantiles(light)
         yield np.cov(light.T).ravel()
         if finer is not None:
-            yield np.quantile(finer - light, QUANTILES, axis=0).ravel()
+            yield _quantiles(finer - light)
             yield np.abs(finer - light).mean(0)
         finer = light
+
+
+def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    places = (np.array(QUANTILES) * len(values)).astype(int)
+    return np.sort(values, axis=0)[places].ravel()

@@ -8,6 +8,7 @@ import pytest
 from configured_phantoms import split
 from hypothesis import given
 from hypothesis.strategies import integers, sampled_from
+from phantom_truth import is_right
 from scipy import stats
 from text_readers import accuracies, chance_bounds
 from wrong_phantoms import lengthened, natural_grade, skewed_diagnosis
@@ -19,18 +20,6 @@ from pathvlm_r1.data.phantom.questions import draw_question, question_types
 KINDS = [(modality, kind) for modality, ontology in ONTOLOGIES.items() for kind in question_types(ontology)]
 DRAWS = 8_000
 LEAST_P = 1e-4  # of a chi-square; the draws are fixed, so a sound generator passes always or never
-
-
-def is_right(ontology, question_type, option, findings):
-    """The ontology's verdict on an option, without anything of questions.py."""
-    holding = [name for name, definition in ontology.conditions.items() if definition.items() <= findings.items()]
-    points = sum(ontology.points[phrase] for phrase in findings.values() if phrase in ontology.points)
-    return {
-        "finding": option in findings.values(),
-        "diagnosis": option in holding,
-        "marker": option in [ontology.markers.get(name) for name in holding],
-        "grade": ontology.grades.get(points) == option,
-    }[question_type]
 
 
 def option_text_faults(drawn):
@@ -55,7 +44,8 @@ def drawn_questions(modality):
 def test_exactly_the_keyed_option_is_right(kind, seed):
     ontology = ONTOLOGIES[kind[0]]
     question = draw_question(ontology, kind[1], np.random.default_rng(seed))
-    verdicts = [is_right(ontology, kind[1], option, question.findings) for option in question.options]
+    shown = set(question.findings.values())
+    verdicts = [is_right(ontology, kind[1], option, shown) for option in question.options]
     assert verdicts == [index == question.answer for index in range(4)]
     assert len(set(question.options)) == 4
 

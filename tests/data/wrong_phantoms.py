@@ -33,7 +33,9 @@ def natural_grade(seed: int, count: int) -> list[Sample]:
 def lengthened(samples: Sequence[Sample]) -> list[Sample]:
     """The right option with more to say than the others, as authors of real sets let it have."""
     return [
-        Sample(**{**vars(s), "options": tuple(f"{o}, as seen here" if s.option(s.answer) == o else o for o in s.options)})
+        Sample(
+            **{**vars(s), "options": tuple(f"{o}, as seen here" if s.option(s.answer) == o else o for o in s.options)}
+        )
         for s in samples
     ]
 

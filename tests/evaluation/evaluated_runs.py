@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from pathvlm_r1.evaluation import Prediction, write_predictions
 from pathvlm_r1.tracking import (
     DataRecord,
+    Manifest,
     RunFolder,
     content_hash,
     create_run_folder,
     new_manifest,
     run_record,
-    write_atomically,
 )
 
 SKILL = {"base": 0.25, "sft": 0.6, "sft_continued": 0.62, "grpo": 0.75}
@@ -44,6 +45,15 @@ def answered(
     return predictions
 
 
+@cache
+def any_manifest() -> Manifest:
+    """Made once: it asks git and every package for their versions."""
+    return new_manifest(
+        name="run", arm="sft", stage="sft", config={}, content_hash="", data=DataRecord(name="phantom", hash="d" * 64),
+        parent=None, seeds={"seed": 0},
+    )  # fmt: skip
+
+
 def evaluated_run(
     output: Path, arm: str, seed: int = 0, *, files: dict[str, list[Prediction]] | None = None, configuration: int = 0,
     dataset: str = "phantom",
@@ -51,9 +61,9 @@ def evaluated_run(
     """A finished run with its predictions, by default those of phantom and phantom_ct."""
     folder = create_run_folder(output, f"{arm}-s{seed}")
     identity = {"arm": arm, "seed": seed, "configuration": configuration}
-    manifest = new_manifest(
-        name=folder.path.name, arm=arm, stage=arm, config=identity, content_hash=content_hash(identity),
-        data=DataRecord(name=dataset, hash="d" * 64), parent=None, seeds={"seed": seed},
+    manifest = replace(
+        any_manifest(), name=folder.path.name, arm=arm, stage=arm, config=identity, content_hash=content_hash(identity),
+        data=DataRecord(name=dataset, hash="d" * 64), seeds={"seed": seed},
     )  # fmt: skip
     if files is None:
         files = {f"{name}.test.greedy": answered(arm, seed, name) for name in ("phantom", "phantom_ct")}
@@ -67,7 +77,7 @@ def add_predictions(run: Path, files: dict[str, list[Prediction]]) -> None:
     for name, predictions in files.items():
         path = RunFolder(run).predictions / f"{name}.jsonl"
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, lambda partial, rows=predictions: write_predictions(partial, rows))
+        write_predictions(path, predictions)
 
 
 def study(output: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Path:

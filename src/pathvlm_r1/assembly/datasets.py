@@ -14,6 +14,7 @@ from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.bccd import load_bccd
 from pathvlm_r1.data.phantom import PhantomSource
+from pathvlm_r1.data.rationale import Style
 from pathvlm_r1.data.text_floor import text_only_floor
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -28,12 +29,15 @@ def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
     Raises:
         DatasetError: a file that cannot be used.
     """
+    shares = {
+        style.value: dataset.style_shares[style.value] for style in Style
+    }  # a manifest sorts keys; draws go by order
     if isinstance(dataset, BCCDConfig):
         return load_bccd(
-            Path(dataset.root).expanduser(), split=split, seed=dataset.seed, style_shares=dataset.style_shares,
+            Path(dataset.root).expanduser(), split=split, seed=dataset.seed, style_shares=shares,
             rl_share=dataset.rl_share,
         )  # fmt: skip
-    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, dict(dataset.style_shares))
+    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, shares)
     return source.samples(split, dataset.splits[split])
 
 

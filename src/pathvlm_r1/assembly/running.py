@@ -91,7 +91,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
     """Go on with an interrupted run, under its own configuration.
 
     Raises:
-        ConfigError: the run has finished, or has no checkpoint yet.
+        ConfigError: the run has finished, or has no checkpoint yet, or its data have changed.
         RunInterrupted: the user ended it early again.
     """
     manifest, folder = read_manifest(path), RunFolder(path)
@@ -100,7 +100,12 @@ def resume(path: Path, launch: Launch) -> RunFolder:
     if not folder.last_checkpoint.is_file():
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
     config = TrainConfig.checked(OmegaConf.create(dict(manifest.config)))
-    _run(config, folder, _training_samples(config), launch, ckpt_path=folder.last_checkpoint)
+    samples = _training_samples(config)
+    if samples_hash(samples) != manifest.data.hash:
+        raise ConfigError(
+            f"resume={path}: dataset={config.dataset.name} has changed since this run began; start it again"
+        )
+    _run(config, folder, samples, launch, ckpt_path=folder.last_checkpoint)
     return folder
 
 

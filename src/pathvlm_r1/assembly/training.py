@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, LightningModule
@@ -13,20 +12,17 @@ from pytorch_lightning import Callback, LightningModule
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
+from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
-from pathvlm_r1.data.pretraining import ExerciseSource, tokenizer_corpus
 from pathvlm_r1.data.stream import ItemStream
-from pathvlm_r1.model import EncodedRow, Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
+from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine
 from pathvlm_r1.stages import BestByValidation, GRPOModule, GRPOSettings, SFTModule, linear_decay, warmup_cosine
 from pathvlm_r1.tracking import RunFolder
-
-CORPUS_EXERCISES = 6000  # that the nano tokenizer is trained on
 
 OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 
@@ -54,27 +50,8 @@ def build_training(
 
 
 def _pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> Training:
-    source = ExerciseSource(config.seed, stage.image_size, stage.pictures, dict(stage.shares))
-    tokenizer = train_tokenizer(tokenizer_corpus(source, CORPUS_EXERCISES), stage.vocabulary_size)
-    encoder = Encoder(nano_processor(tokenizer))
-    size = stage.architecture
-    model = nano_model(
-        tokenizer, hidden=size.hidden, layers=size.layers, vision_hidden=size.vision_hidden,
-        vision_layers=size.vision_layers, seed=config.seed,
-    )  # fmt: skip
-    policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=0)
-
-    def encode(exercise: Any) -> EncodedRow:
-        given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
-        prompt = encoder.prompt(exercise.prompt, exercise.image)
-        return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
-
-    module = SFTModule(
-        policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
-        learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
-        schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
-    )  # fmt: skip
-    return Training(module, ItemStream(source, batch_size=stage.rows_per_step), policy, encoder)
+    module, data = build_pretraining(config, stage, folder)
+    return Training(module, data, module.policy, module.encoder)
 
 
 def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequence[Sample]) -> Training:

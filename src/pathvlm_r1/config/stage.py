@@ -44,6 +44,20 @@ class ArchitectureConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisionPhaseConfig:
+    """The training of the nano model's vision tower; the values stand in `conf/stage/pretrain.yaml`."""
+
+    max_steps: int
+    pictures_per_step: int
+    pictures: int
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            require_positive(value, f"stage.vision.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
     """What the making of the base checkpoint may be asked; the values stand in `conf/stage/pretrain.yaml`."""
 
@@ -59,6 +73,7 @@ class PretrainConfig:
     image_size: int
     vocabulary_size: int
     architecture: ArchitectureConfig
+    vision: VisionPhaseConfig
     shares: ExerciseShares
 
     def __post_init__(self) -> None:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.data.phantom.dataset import PhantomSource
+from pathvlm_r1.data.phantom.dataset import PhantomImage, PhantomSource
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES, Ontology
 from pathvlm_r1.data.rationale import Style, concludes, excludes, join, means, read, shows
 from pathvlm_r1.data.sample import FindingsTable, ImageSource, Sample
+
+_WEIGHTS = np.array([3.0 if name == "histology" else 1.0 for name in ONTOLOGIES])
+MODALITY_SHARES = _WEIGHTS / _WEIGHTS.sum()  # of the pictures; histology is the domain
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,26 @@ class ExerciseSource:
         """The exercise at an index, always the same."""
         random = np.random.default_rng((self.seed, index))
         kind = str(random.choice(list(self.shares), p=list(self.shares.values())))
-        weights = np.array([3.0 if name == "histology" else 1.0 for name in ONTOLOGIES])
-        modality = str(random.choice(list(ONTOLOGIES), p=weights / weights.sum()))
+        modality = str(random.choice(list(ONTOLOGIES), p=MODALITY_SHARES))
         source = PhantomSource("pretraining", modality, self.seed, self.image_size, {Style.COMPLETE: 1.0})
         sample = source.sample(modality, int(random.integers(self.pictures)))
         return _KINDS[kind](_Scene(ONTOLOGIES[modality], sample, random))
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """An endless, indexable stream of phantoms of all modalities, for the vision tower."""
+
+    seed: int
+    image_size: int
+    pictures: int  # distinct ones per modality
+
+    def __call__(self, index: int) -> PhantomImage:
+        """The picture at an index, always the same."""
+        random = np.random.default_rng((self.seed, 1, index))
+        modality = str(random.choice(list(ONTOLOGIES), p=MODALITY_SHARES))
+        source = PhantomSource("pretraining", modality, self.seed, self.image_size, {Style.COMPLETE: 1.0})
+        return source.picture(modality, int(random.integers(self.pictures)))
 
 
 def _name_findings(scene: _Scene) -> Exercise:

@@ -18,8 +18,8 @@ IGNORED = -100  # label of a token without loss
 class Pixels:
     """The patches of a prompt's pictures; given out once and then forgotten, since features are what is kept."""
 
-    def __init__(self, values: Tensor, reload: Callable[[], Tensor]) -> None:
-        self._values: Tensor | None = values
+    def __init__(self, values: Tensor | None, reload: Callable[[], Tensor]) -> None:
+        self._values = values
         self._reload = reload
 
     def take(self) -> Tensor:
@@ -76,6 +76,7 @@ class Encoder:
         self.tokenizer = processor.tokenizer
         self.end_ids = [self.tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")]
         self.pad_id = int(self.tokenizer.pad_token_id)
+        self._grids: dict[str, Tensor] = {}  # of the pictures that have a key: a second question need not decode them
 
     def prompt(self, text: str, image: ImageSource | None, *, image_key: str | None = None) -> EncodedPrompt:
         """Encode one user turn, the picture first."""
@@ -85,9 +86,16 @@ class Encoder:
         )
         if image is None:
             return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
-        encoded = self.processor(text=[rendered], images=[image.load()], return_tensors="pt")
-        pixels = Pixels(encoded["pixel_values"], lambda: self._patches(image))
-        return EncodedPrompt(encoded["input_ids"][0].tolist(), pixels, encoded["image_grid_thw"], image_key)
+        grid, patches = self._grids.get(image_key or ""), None
+        if grid is None:
+            processed = self.processor.image_processor([image.load()], return_tensors="pt")
+            grid, patches = processed["image_grid_thw"], processed["pixel_values"]
+            if image_key is not None:
+                self._grids[image_key] = grid
+        tokens = int(grid.prod()) // self.processor.image_processor.merge_size**2
+        expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
+        token_ids = self.tokenizer(expanded)["input_ids"]
+        return EncodedPrompt(token_ids, Pixels(patches, lambda: self._patches(image)), grid, image_key)
 
     def _patches(self, image: ImageSource) -> Tensor:
         patches: Tensor = self.processor.image_processor([image.load()], return_tensors="pt")["pixel_values"]

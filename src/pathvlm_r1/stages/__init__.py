@@ -5,13 +5,17 @@ from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.optimisation import linear_decay, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.validation import BestByValidation
+from pathvlm_r1.stages.vision import FindingProbe, Picture, train_vision
 
 __all__ = [
     "BestByValidation",
+    "FindingProbe",
     "GRPOModule",
     "GRPOSettings",
+    "Picture",
     "SFTModule",
     "TrainingError",
     "linear_decay",
+    "train_vision",
     "warmup_cosine",
 ]

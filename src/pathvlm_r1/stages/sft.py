@@ -100,7 +100,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self._dropout_state = checkpoint["dropout_generator"]
 
     def _go_on_drawing(self) -> None:
-        """Dropout draws from its device's own generator; set at the first step, since the data loader draws from it too."""
+        """Dropout draws from its device's generator; set at the first step, as the data loader draws from it too."""
         if self._dropout_state is not None:
             _device_generator(self.device).set_state(self._dropout_state)
             self._dropout_state = None

@@ -12,7 +12,7 @@ from PIL import Image
 from pathvlm_r1.data.phantom import ct, dermoscopy, fundus, histology
 from pathvlm_r1.data.phantom import oct as retinal_oct
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES
-from pathvlm_r1.data.phantom.questions import draw_question, question_types
+from pathvlm_r1.data.phantom.questions import Question, draw_question, question_types
 from pathvlm_r1.data.rationale import Style, write
 from pathvlm_r1.data.sample import LETTERS, Sample
 
@@ -51,11 +51,7 @@ class PhantomSource:
 
     def sample(self, split: str, index: int) -> Sample:
         """The question at an index of a split. Splits never share a picture: their generators differ."""
-        ontology = ONTOLOGIES[self.modality]
-        key = (self.seed, zlib.crc32(f"{self.dataset}/{split}".encode()), index)
-        random = np.random.default_rng((*key, 0))
-        types = question_types(ontology)
-        question = draw_question(ontology, types[index % len(types)], random)
+        question, random = self._question(split, index)
         style = Style(str(random.choice(list(self.style_shares), p=list(self.style_shares.values()))))
         name = f"{self.dataset}/{split}/{index:05d}"
         return Sample(
@@ -67,9 +63,25 @@ class PhantomSource:
             options=question.options,
             answer=LETTERS[question.answer],
             rationale=write(question.argument, style),
-            image=PhantomImage(self.modality, question.findings, (*key, 1), self.image_size),
+            image=self._image(split, index, question),
             findings=question.table,
         )
+
+    def picture(self, split: str, index: int) -> PhantomImage:
+        """The picture of the question at an index."""
+        return self._image(split, index, self._question(split, index)[0])
+
+    def _key(self, split: str, index: int) -> tuple[int, int, int]:
+        return (self.seed, zlib.crc32(f"{self.dataset}/{split}".encode()), index)
+
+    def _question(self, split: str, index: int) -> tuple[Question, np.random.Generator]:
+        ontology = ONTOLOGIES[self.modality]
+        random = np.random.default_rng((*self._key(split, index), 0))
+        types = question_types(ontology)
+        return draw_question(ontology, types[index % len(types)], random), random
+
+    def _image(self, split: str, index: int, question: Question) -> PhantomImage:
+        return PhantomImage(self.modality, question.findings, (*self._key(split, index), 1), self.image_size)
 
     def samples(self, split: str, count: int) -> list[Sample]:
         """The first `count` questions of a split."""

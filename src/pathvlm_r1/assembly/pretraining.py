@@ -1,0 +1,65 @@
+"""The making of the nano model's base checkpoint: first its vision tower learns findings, then the language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pathvlm_r1.config import PretrainConfig, TrainConfig
+from pathvlm_r1.data.phantom import ONTOLOGIES
+from pathvlm_r1.data.pretraining import ExerciseSource, PictureSource, tokenizer_corpus
+from pathvlm_r1.data.stream import ItemStream
+from pathvlm_r1.model import EncodedRow, Encoder, Policy
+from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
+from pathvlm_r1.stages import FindingProbe, Picture, SFTModule, train_vision, warmup_cosine
+from pathvlm_r1.tracking import RunFolder, progress_over
+
+CORPUS_EXERCISES = 6000  # that the tokenizer is trained on
+
+
+def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> tuple[SFTModule, ItemStream]:
+    """The language phase, on a model whose vision tower has just been trained and is now frozen."""
+    source = ExerciseSource(config.seed, stage.image_size, stage.pictures, dict(stage.shares))
+    tokenizer = train_tokenizer(tokenizer_corpus(source, CORPUS_EXERCISES), stage.vocabulary_size)
+    encoder = Encoder(nano_processor(tokenizer))
+    size = stage.architecture
+    model = nano_model(
+        tokenizer, hidden=size.hidden, layers=size.layers, vision_hidden=size.vision_hidden,
+        vision_layers=size.vision_layers, seed=config.seed,
+    )  # fmt: skip
+    policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=stage.pictures * len(ONTOLOGIES))
+    _train_vision(config, stage, policy, encoder)
+    model.model.visual.requires_grad_(requires_grad=False)
+
+    def encode(exercise: Any) -> EncodedRow:
+        given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
+        key = None if exercise.image is None else str(exercise.image.key)
+        prompt = encoder.prompt(exercise.prompt, exercise.image, image_key=key)
+        return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
+
+    module = SFTModule(
+        policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
+        learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
+        schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
+    )  # fmt: skip
+    return module, ItemStream(source, batch_size=stage.rows_per_step)
+
+
+def _train_vision(config: TrainConfig, stage: PretrainConfig, policy: Policy, encoder: Encoder) -> None:
+    vision = stage.vision
+    pictures = PictureSource(config.seed, stage.image_size, vision.pictures)
+    probe = FindingProbe(
+        {name: tuple(p) for o in ONTOLOGIES.values() for name, p in o.findings.items()}, stage.architecture.hidden
+    )
+
+    def batches() -> Iterator[list[Picture]]:
+        for step in range(vision.max_steps):
+            images = [pictures(step * vision.pictures_per_step + i) for i in range(vision.pictures_per_step)]
+            yield [(encoder.prompt("", image), image.findings) for image in images]
+
+    shares = train_vision(
+        policy, probe, batches(), steps=vision.max_steps, learning_rate=vision.learning_rate,
+        weight_decay=stage.weight_decay, warmup_share=stage.warmup_share, gradient_clip=stage.gradient_clip,
+    )  # fmt: skip
+    for _ in progress_over(shares, "vision tower", vision.max_steps):
+        pass

@@ -1,0 +1,60 @@
+"""The notebook runs from the first cell to the last, with results and without."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
+
+from evaluated_runs import study
+
+from pathvlm_r1.evaluation import write_report
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "results.ipynb"
+REPLICATES = 200
+
+pytestmark = [pytest.mark.medium, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def notebook():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def executed(results, replicates=REPLICATES):
+    """The notebook's outputs, with its parameters replaced."""
+    cells = notebook()
+    position = next(i for i, cell in enumerate(cells.cells) if "parameters" in cell.metadata.get("tags", []))
+    given = f"results, replicates = Path({str(results)!r}), {replicates}"
+    cells.cells.insert(position + 1, nbformat.v4.new_code_cell(given))
+    NotebookClient(cells, timeout=300, kernel_name="python3").execute()
+    return [output for cell in cells.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def printed(outputs):
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def test_the_notebook_shows_table_and_figure_and_finds_the_reported_comparisons_in_the_items(tmp_path):
+    write_report(study(tmp_path, seeds=(0, 1)), tmp_path, seed=0, replicates=REPLICATES)
+    shutil.move(tmp_path / "summary.json", tmp_path / "results.json")
+    outputs = executed(tmp_path)
+    shown = [kind for output in outputs if output.output_type == "display_data" for kind in output.data]
+    assert {"image/png", "text/markdown"} <= set(shown)
+    assert printed(outputs).count(" as reported") == 6
+    assert "NOT" not in printed(outputs)
+
+
+def test_without_results_the_notebook_says_what_to_run(tmp_path):
+    assert "has no results.json and no items.csv: run `make demo` first" in printed(executed(tmp_path))
+
+
+def test_the_notebook_is_short_asks_its_question_first_and_keeps_no_outputs():
+    cells = notebook().cells
+    assert len(cells) <= 20
+    assert cells[0].cell_type == "markdown"
+    assert "?" in cells[0].source.splitlines()[0]
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code")
