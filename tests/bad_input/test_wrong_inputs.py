@@ -209,7 +209,8 @@ def test_an_output_without_write_permission_is_refused(tmp_path):
     assert_refused(outcome, "no permission to write here", "no run was started")
 
 
-def test_a_refused_write_is_reported_whoever_runs_it(tmp_path, monkeypatch, no_model):
+@pytest.mark.usefixtures("no_model")
+def test_a_refused_write_is_reported_whoever_runs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     outcome = entry("train", *TINY_GRPO, *TINY, f"output={tmp_path / 'out'}")
     assert_refused(outcome, "no permission to write here", "no run was started")

@@ -1,4 +1,4 @@
-"""An independent reader of pictures that is no neural network: ridge regression on statistics of light at several scales."""
+"""An independent reader of pictures: ridge regression on statistics of their light at several scales."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -91,7 +91,9 @@ def test_a_picture_is_rgb_of_the_asked_size_and_the_same_at_every_call(modality,
 def test_a_fresh_process_asks_and_renders_the_same():
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
     command = [sys.executable, "-c", PRINT_DIGESTS, str(Path(__file__).parent)]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(  # noqa: S603  ourselves
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     assert json.loads(printed) == digests()
 
 
@@ -153,7 +155,7 @@ def test_the_work_for_a_picture_is_bounded_and_does_not_grow_with_its_pixels(mod
 def test_the_rendering_benchmark_measures_every_modality_at_both_sizes(tmp_path):
     out = tmp_path / "rendering.json"
     command = [sys.executable, str(BENCHMARK), "--quick", "--n", "1", "--out", str(out)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  our own script
     timings = json.loads(out.read_text())["timings"]
     assert {(row["modality"], row["image_size"]) for row in timings} == {
         (m, size) for m in ONTOLOGIES for size in SIZES
@@ -164,6 +166,6 @@ def test_the_rendering_benchmark_measures_every_modality_at_both_sizes(tmp_path)
 
 @pytest.mark.medium
 def test_every_histological_finding_is_read_from_pixels_by_a_linear_probe():
-    read = accuracies("histology", train=450, test=200)
+    read = accuracies("histology", train=320, test=160)
     least = {name: LEAST_READ[len(values)] for name, values in ONTOLOGIES["histology"].findings.items()}
     assert {name: accuracy for name, accuracy in read.items() if accuracy < least[name]} == {}

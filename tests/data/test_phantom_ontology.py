@@ -1,4 +1,4 @@
-"""The closed worlds of the phantoms: enough to tell apart, nothing decided by one finding, words that read unambiguously."""
+"""The closed worlds of the phantoms: enough to tell apart, nothing decided by one finding, unambiguous words."""
 
 from itertools import combinations, permutations, product
 

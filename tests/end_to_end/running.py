@@ -101,7 +101,7 @@ def entry(name: str, *arguments: str) -> Outcome:
 
 def started(name: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """The entry point as a command of its own in another working directory."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603  our own script
         [sys.executable, str(ROOT / "src" / f"{name}.py"), *arguments], cwd=cwd, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -37,7 +37,7 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(output, few_questions):
+def rows(output, few_questions):  # noqa: ARG001  out of domain
     return evaluated(f"runs={output}")
 
 
@@ -56,13 +56,15 @@ def test_a_folder_of_runs_is_scored_with_its_base_in_and_out_of_domain(output, r
         assert names == ["phantom.test.greedy.jsonl", "phantom_ct.test.greedy.jsonl"]
 
 
-def test_the_base_is_evaluated_once_however_often(output, rows, few_questions):
+@pytest.mark.usefixtures("few_questions")
+def test_the_base_is_evaluated_once_however_often(output, rows):
     again = evaluated(f"runs={output}")
     assert again == rows
     assert sorted(manifest.arm for _, manifest in runs_below(output)) == ["base", "grpo", "sft"]
 
 
-def test_a_prediction_has_all_that_is_needed_to_score_it_again(output, rows):
+@pytest.mark.usefixtures("rows")
+def test_a_prediction_has_all_that_is_needed_to_score_it_again(output):
     path = arms(output)["grpo"].predictions / "phantom.test.greedy.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert all(line.keys() == {field.name for field in fields(Prediction)} for line in lines)
@@ -73,12 +75,14 @@ def test_a_prediction_has_all_that_is_needed_to_score_it_again(output, rows):
     assert all(line["likeliest_letter"] is None for line in lines), "only the base, which knows no tags, needs it"
 
 
-def test_the_base_is_scored_by_option_log_probability_too(output, rows):
+@pytest.mark.usefixtures("rows")
+def test_the_base_is_scored_by_option_log_probability_too(output):
     predictions = read_predictions(arms(output)["base"].predictions / "phantom.test.greedy.jsonl")
     assert all(prediction.likeliest_letter in "ABCD" for prediction in predictions)
 
 
-def test_the_events_give_the_process_score_for_another_coefficient_without_a_model(output, rows):
+@pytest.mark.usefixtures("rows")
+def test_the_events_give_the_process_score_for_another_coefficient_without_a_model(output):
     run = arms(output)["grpo"]
     path = run.predictions / "phantom.test.greedy.jsonl"
     stored = read_predictions(path)
@@ -90,7 +94,8 @@ def test_the_events_give_the_process_score_for_another_coefficient_without_a_mod
     assert read_predictions(path) == stored, "and greedy answers are the same ones again"
 
 
-def test_the_controls_without_the_right_picture_have_files_of_their_own(output, rows):
+@pytest.mark.usefixtures("rows")
+def test_the_controls_without_the_right_picture_have_files_of_their_own(output):
     run = arms(output)["sft"]
     before = (run.predictions / "phantom.test.greedy.jsonl").read_bytes()
     for control in ("blank", "shuffled"):
@@ -100,7 +105,8 @@ def test_the_controls_without_the_right_picture_have_files_of_their_own(output, 
     assert (run.predictions / "phantom.test.greedy.jsonl").read_bytes() == before
 
 
-def test_sampled_decoding_answers_each_question_several_times_in_its_own_file(output, rows):
+@pytest.mark.usefixtures("rows")
+def test_sampled_decoding_answers_each_question_several_times_in_its_own_file(output):
     run = arms(output)["sft"]
     evaluated(f"model.checkpoint={run.export}", "evaluation=sampled", "evaluation.replicates=50")
     predictions = read_predictions(run.predictions / "phantom.test.sampled.jsonl")

@@ -17,7 +17,7 @@ from pathvlm_r1.evaluation import write_report
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "results.ipynb"
 REPLICATES = 200
 
-pytestmark = [pytest.mark.medium, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.medium
 
 
 def notebook():

@@ -1,4 +1,4 @@
-"""Interrupted runs: what they leave, what they say, and that going on with them ends where no interruption would have."""
+"""Interrupted runs: what they leave and say, and that going on with them ends where no interruption would have."""
 
 import os
 import signal

@@ -60,7 +60,7 @@ def test_unfinished_runs_and_runs_without_predictions_are_left_aside(tmp_path):
 
 
 def test_a_folder_without_evaluated_runs_says_what_to_do(tmp_path):
-    with pytest.raises(TrackingError, match=r"no finished run has predictions.*src/eval.py runs="):
+    with pytest.raises(TrackingError, match=r"no finished run below it has predictions.*src/eval.py runs="):
         collect(tmp_path)
 
 

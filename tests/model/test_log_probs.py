@@ -111,7 +111,9 @@ def test_gradient_checkpointing_changes_nothing_and_computes_layers_twice(adapte
             model.activation_checkpointing_enable()
         policy = perturbed(tiny_policy(adapter, model=model)).train()
         calls = []
-        policy.core.model.language_model.layers[0].mlp.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
+        policy.core.model.language_model.layers[0].mlp.register_forward_pre_hook(
+            lambda *_, calls=calls: calls.append(1)
+        )
         log_probs = token_log_probs(policy, groups_of([(56, 56), None])).log_probs
         (log_probs * weights_like(log_probs)).sum().backward()
         results[is_on] = log_probs.detach(), gradients(policy), len(calls)
@@ -141,9 +143,7 @@ def test_a_completion_of_end_tokens_counts_in_full_although_they_are_the_padding
     assert batch.attention_mask.sum(dim=1).tolist() == [row.length for row in rows]
     learned = [labels[labels != -100].tolist() for labels in batch.labels]
     assert learned == completions
-    packed = token_log_probs(
-        policy, [PromptGroup(row.prompt, (tuple(row.completion_ids),)) for row in rows]
-    )
+    packed = token_log_probs(policy, [PromptGroup(row.prompt, (tuple(row.completion_ids),)) for row in rows])
     assert packed.mask.sum(dim=1).tolist() == [3, 6]
     unsuppressed = tiny_policy(is_suppressing=False)
     alone = sum(supervised_loss(unsuppressed, encoder.batch([row])) for row in rows)

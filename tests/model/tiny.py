@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL of 64 dimensions and two layers over phantom questions, as the tests of model, rollout and stages use it."""
+"""A Qwen2.5-VL of 64 dimensions and two layers over phantom questions, for the tests of model, rollout and stages."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +18,9 @@ from pathvlm_r1.model import Encoder, Policy
 from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
 from pathvlm_r1.rollout import SampledCompletion
 
-LORA_TARGET = r".*language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"  # conf/adapter/lora
+LORA_TARGET = (
+    r".*language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"  # conf/adapter/lora
+)
 ADAPTERS = {
     "full": FullConfig(name="full", train_vision=False),
     "vision": FullConfig(name="full", train_vision=True),

@@ -10,7 +10,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from pathvlm_r1.grpo import Normaliser, group_relative_advantages, grpo, whole_step
-from pathvlm_r1.model import PromptGroup, token_log_probs
+from pathvlm_r1.model import token_log_probs
 from pathvlm_r1.rollout import Rollout
 from pathvlm_r1.rollout.experience import Minibatch
 
@@ -20,7 +20,9 @@ BETA = 0.04
 TOLERANCE = 1e-5  # relative; TRL's head, rewards and advantages are float32, whose rounding is some 1e-7
 QUESTIONS = ["Which grade fits?", "Which grade fits this picture, and which of its findings says so?"]
 PICTURES = {"pictures": [Noise(56, 56, 1), Noise(140, 84, 2)], "text": [None, None]}
-COMPLETIONS = [[[7 + b, 30 + g] + list(range(40, 40 + (3 * b + 2 * g) % 7)) for g in range(GROUP_SIZE)] for b in (0, 1)]
+COMPLETIONS = [
+    [[7 + b, 30 + g, *range(40, 40 + (3 * b + 2 * g) % 7)] for g in range(GROUP_SIZE)] for b in range(len(QUESTIONS))
+]
 REWARDS = [[0.1, 1.3, 0.7, 2.9], [1.0, 0.0, 0.3, 1.0]]
 
 pytestmark = [
@@ -39,7 +41,7 @@ class TheirStep(GRPOTrainer):
         self.is_off_policy = is_off_policy
         self.loss_sum, self.passes = 0.0, 0
 
-    def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
+    def _generate_single_turn(self, prompt_ids, *_):
         ours = [prompt.token_ids for prompt in self.our_prompts]
         taken = [0] * len(ours)
         completions = []
@@ -62,17 +64,17 @@ class TheirStep(GRPOTrainer):
 
 
 class Gradients(TrainerCallback):
-    def on_pre_optimizer_step(self, args, state, control, model=None, **rest):
+    def on_pre_optimizer_step(self, *_, model, **__):
         self.found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def reward_by_tokens(prompts, completions, completion_ids, **columns):
+def reward_by_tokens(*, completion_ids, **_):
     known = {tuple(COMPLETIONS[b][g]): REWARDS[b][g] for b in (0, 1) for g in range(GROUP_SIZE)}
     return [known[tuple(ids)] for ids in completion_ids]
 
 
 def policy_of(folder):
-    """The reference's weights, moved: the divergence is not 0, and against old log-probs of the reference nor is log r."""
+    """The reference's weights, moved: neither the divergence is 0 nor, with its log-probs as the old ones, log r."""
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     return perturbed(tiny_policy("vision", model=model, temperature=TEMPERATURE, is_suppressing=False), std=0.02)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import as_sampled, prompts
 
-from pathvlm_r1.rollout import Rollout
+from pathvlm_r1.rollout import Rollout, SampledCompletion
 from pathvlm_r1.rollout.experience import Minibatch, Row
 
 
@@ -91,9 +91,7 @@ def minibatches_with_advantages_repeated_twice(rollout, advantages, is_counted):
     return rollout.minibatches(twice, is_counted, 1)
 
 
-@pytest.mark.parametrize(
-    "wrong", [minibatches_with_prompts_repeated_twice, minibatches_with_advantages_repeated_twice]
-)
+@pytest.mark.parametrize("wrong", [minibatches_with_prompts_repeated_twice, minibatches_with_advantages_repeated_twice])
 def test_a_doubled_repeat_is_invisible_for_one_prompt_and_caught_for_eight(wrong):
     faults = {}
     for batch in (1, 8):
@@ -127,8 +125,8 @@ def test_micro_batches_pack_the_completions_of_one_prompt_together():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_advantages_and_log_probs_keep_the_precision_of_the_sampler(dtype):
-    completion = as_sampled([1, 2])
-    row = Row(prompts([None])[0], type(completion)([1, 2], torch.full((2,), -0.1, dtype=dtype), is_ended=True), 0.1, True)  # noqa: FBT003, E501  a dataclass
+    completion = SampledCompletion([1, 2], torch.full((2,), -0.1, dtype=dtype), is_ended=True)
+    row = Row(prompts([None])[0], completion, advantage=0.1, is_counted=True)
     (batch,) = Minibatch((row,)).micro_batches(1)
     assert (batch.old_log_probs.dtype, batch.advantages.dtype) == (dtype, dtype)
     assert batch.advantages.item() == torch.tensor(0.1, dtype=dtype).item()

@@ -178,14 +178,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file(tmp_pa
 
 
 def test_the_gradient_is_clipped_to_the_norm(tmp_path):
-    _, _, _ = fitted(tmp_path, tiny_policy(), max_steps=1)
     policy, free = tiny_policy(), tiny_policy()
     fitted(tmp_path, policy, max_steps=1, gradient_clip=1e-9, learning_rate=1e-3)
     fitted(tmp_path, free, max_steps=1, learning_rate=1e-3)
     start = dict(tiny_policy().named_parameters())
     # AdamW's first step is g / (|g| + 1e-8): far below 1 for every weight once |g| is at most 1e-9.
     moved = [max(float((p - start[n]).abs().max()) for n, p in made.named_parameters()) for made in (policy, free)]
-    assert moved[0] < 0.1e-3 < 0.9e-3 < moved[1]
+    assert moved[0] < 0.1e-3
+    assert moved[1] > 0.9e-3
 
 
 @pytest.mark.parametrize(("warmup_share", "total_steps"), [(0.03, 400), (0.25, 8), (0.0, 5), (0.04, 3600)])

@@ -13,13 +13,20 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset
 
 
-class _Batches(IterableDataset[list[Any]]):
+class Batch:
+    """Items as Lightning carries them: reduced precisions walk through a list into frozen samples, and fail there."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+
+class _Batches(IterableDataset[Batch]):
     def __init__(self, stream: ItemStream) -> None:
         self.stream = stream
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[Batch]:
         for batch in count(self.stream.batches_done):
-            yield self.stream.batch(batch)
+            yield Batch(self.stream.batch(batch))
 
 
 class ItemStream(LightningDataModule):  # type: ignore[misc]
@@ -49,7 +56,7 @@ class ItemStream(LightningDataModule):  # type: ignore[misc]
         first = index * self.batch_size
         return [self.item(position) for position in range(first + rank, first + self.batch_size, world)]
 
-    def train_dataloader(self) -> DataLoader[list[Any]]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         return DataLoader(_Batches(self), batch_size=None)
 
     def state_dict(self) -> dict[str, Any]:

@@ -75,9 +75,9 @@ def collect(folder: Path) -> Collection:
     trained_on = grouped(runs, lambda run: run.trained_on)
     if len(trained_on) != 1:
         listed = "; ".join(f"{name}: {_names(group)}" for name, group in trained_on.items())
-        found = f"they were trained on several datasets ({listed})" if runs else "no finished run has predictions"
-        advice = f"Report on one dataset at a time, evaluated first: python src/eval.py runs={folder}"
-        raise TrackingError(f"runs={folder}: {found}. {advice}")
+        several = f"runs were trained on several datasets ({listed}). Report on a folder that holds those of one"
+        none = f"no finished run below it has predictions. Evaluate first: python src/eval.py runs={folder}"
+        raise TrackingError(f"runs={folder}: {several if runs else none}")
     in_domain = next(iter(trained_on))
     answers = [answered for run in runs for answered in _answers(run)]
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))

@@ -40,13 +40,15 @@ def _bars(axes: Any, means: Sequence[ArmMean], label: str, estimate: Estimate) -
     width = 0.8 / len(arms)
     for position, arm in enumerate(arms):
         shift = (position - (len(arms) - 1) / 2) * width
-        known = [(mean, estimate(mean)) for mean in means if mean.stage == arm]
-        drawn = [(datasets.index(mean.dataset) + shift, *numbers) for mean, numbers in known if numbers[0] is not None]
-        places, heights = [place for place, *_ in drawn], [height for _, height, _, _ in drawn]
-        axes.bar(places, heights, width * 0.92, color=_colour(arm, arms), label=arm)
-        for place, height, low, high in drawn:
+        axes.bar([], [], color=_colour(arm, arms), label=arm)  # in the legend, also where it has no number
+        for mean in means:
+            value, low, high = estimate(mean)
+            if mean.stage != arm or value is None:
+                continue
+            place = datasets.index(mean.dataset) + shift
+            axes.bar(place, value, width * 0.92, color=_colour(arm, arms))
             if low is not None and high is not None:
-                axes.errorbar(place, height, [[height - low], [high - height]], color="#222222", capsize=2.5, lw=1)
+                axes.errorbar(place, value, [[value - low], [high - value]], color="#222222", capsize=2.5, lw=1)
     axes.set_xticks(range(len(datasets)), datasets)
     axes.set(ylabel=label, ylim=(0, 1.02))
     axes.grid(axis="y", color="#e6e6e6")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from pathvlm_r1.evaluation.collecting import grouped
@@ -48,20 +50,23 @@ def sentence(comparison: Comparison) -> str:
 
 
 def terminal_table(summary: Summary) -> Table:
-    """One row per arm, on average over its seeds."""
-    table = Table(title=f"{DISCLAIMER}\nGreedy; 95 % intervals; last columns on {_label(_home(summary))}")
-    header = ["arm", *(_label(place).replace("_", "\n") for place in _places(summary)), *_DETAILS]
+    """One row per arm, on average over its seeds; five datasets fit into 80 columns."""
+    caption = f"greedy, accuracy with 95 % intervals; last columns on {_label(_home(summary))}\n{DISCLAIMER}"
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, padding=0, caption=caption, caption_justify="left")
+    header = ["arm", *map(_label, _places(summary)), *_DETAILS]
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right")
+        table.add_column(_NARROW.sub("\n", name), justify="left" if index == 0 else "right", overflow="fold")
     for stage, means in grouped(summary.arms, lambda mean: mean.stage).items():
-        table.add_row(stage, *(cell.replace(" ", "\n", 1) for cell in _cells(summary, means)))
+        table.add_row(_NARROW.sub("\n", stage), *map(_stacked, _cells(summary, means)))
     return table
 
 
+_NARROW = re.compile("[_ ]")  # where a name may go on in the next line
 _DETAILS = ("format", "process", "tokens", "cap hits")
 _COMPARISONS_LEGEND = (
-    "Second arm minus first on the same questions, averaged over the seeds; in brackets the 95 % interval when images "
-    "are resampled, which is conditional on these seeds, then its p. Seeds are resampled too where there are several."
+    "The arm named first minus the other on the same questions, averaged over the seeds; in brackets the 95 % interval "
+    "when images are resampled, which is conditional on these seeds, then its p. Seeds are resampled too where there "
+    "are several."
 )
 _LETTERS_LEGEND = (
     "The base model has never seen the tags: beside what the parser reads in its text stands the option letter that "
@@ -161,6 +166,15 @@ def _line(cells: Iterable[str]) -> str:
 
 def _accuracy(row: ArmMean | ResultRow) -> str:
     return f"{row.accuracy:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
+
+
+def _stacked(accuracy: str) -> str:
+    """`0.737 [0.700, 0.773]` on two lines, the interval as `.70-.77`; any other cell as it is."""
+    value, bracket, interval = accuracy.partition(" [")
+    if not bracket:
+        return value
+    ends = [f"{float(end):.2f}".removeprefix("0") for end in interval.rstrip("]").split(", ")]
+    return f"{value}\n{'-'.join(ends)}"
 
 
 def _places(summary: Summary) -> list[Place]:

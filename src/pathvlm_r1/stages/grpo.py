@@ -17,6 +17,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from pathvlm_r1.data import Sample
+from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
 from pathvlm_r1.model import Policy, Reference, SampleEncoder, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable
@@ -203,9 +204,9 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             "advantages": batch.advantages.tolist(),
         }
 
-    def transfer_batch_to_device(self, batch: list[Sample], device: torch.device, dataloader_idx: int) -> list[Sample]:
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> list[Sample]:
         del device, dataloader_idx  # samples are encoded first
-        return batch
+        return batch.items
 
     def configure_optimizers(self) -> dict[str, Any]:
         settings = self.settings

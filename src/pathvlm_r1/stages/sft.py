@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
 from pathvlm_r1.stages.faults import require_finite
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate
@@ -65,16 +66,17 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self._go_on_drawing()
         batches = self.encoder.batches([self.encode(item) for item in items], self.rows_per_forward)
         tokens = self._over_processes(learned_tokens(batches))
-        loss = torch.zeros((), device=self.device)
+        shares = []
         for batch in batches:
             # Divided by the tokens of all processes, and multiplied back where DDP averages gradients over them.
             share = supervised_loss(self.policy, batch.to(self.device)) / tokens * self.trainer.world_size
             require_finite(share, step=self.global_step, folder=self.folder, batch={"rows": self._texts(batch)})
             self.manual_backward(share)
-            loss += share.detach()
+            shares.append(share.detach())
         rate = current_rate(self)
         norm = apply_gradients(self, self.gradient_clip)
         self.trainer.datamodule.batches_done += 1
+        loss = torch.stack(shares).sum()
         described = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens)}
         self.log_dict({f"sft/{name}": value for name, value in described.items()}, batch_size=1)
 
@@ -84,9 +86,9 @@ class SFTModule(LightningModule):  # type: ignore[misc]
     def _texts(self, batch: TokenBatch) -> list[str]:
         return [str(text) for text in self.encoder.tokenizer.batch_decode(batch.input_ids)]
 
-    def transfer_batch_to_device(self, batch: list[Any], device: torch.device, dataloader_idx: int) -> list[Any]:
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> list[Any]:
         del device, dataloader_idx  # items are encoded first
-        return batch
+        return batch.items
 
     def configure_optimizers(self) -> dict[str, Any]:
         return adamw(

@@ -20,7 +20,7 @@ def describe_rollout(
 ) -> dict[str, float]:
     """Lengths, cut-off, empty and looping completions, seconds by phase and tokens per second."""
     completions = [completion for group in groups for completion in group]
-    lengths = torch.tensor([float(completion.token_count) for completion in completions])
+    lengths = torch.tensor([completion.token_count for completion in completions], dtype=torch.float64)
     tokens = float(lengths.sum())
     return {
         "grpo/completion_tokens": float(lengths.mean()),

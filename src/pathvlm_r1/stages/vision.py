@@ -71,7 +71,7 @@ def train_vision(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(warmup_share=warmup_share, total_steps=steps))
     for batch in islice(pictures, steps):
         loss, right = vision_loss(policy, probe, [prompt for prompt, _ in batch], [shown for _, shown in batch])
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, gradient_clip)
         optimizer.step()
         schedule.step()

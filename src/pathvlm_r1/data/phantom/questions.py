@@ -103,7 +103,7 @@ def _draw_marker(ontology: Ontology, random: np.random.Generator) -> Question:
 def _draw_grade(ontology: Ontology, random: np.random.Generator) -> Question:
     options = tuple(str(grade) for grade in random.permutation(list(dict.fromkeys(ontology.grades.values()))))
     answer = int(random.integers(OPTION_COUNT))
-    while True:  # grades are about equally frequent among findings: a few draws suffice
+    while True:  # the rarest grade is one picture in twelve: a dozen draws suffice
         findings = _draw_findings(ontology, {}, random)
         score = ontology.score(findings)
         if ontology.grades[score] == options[answer]:
