@@ -19,7 +19,7 @@ SOURCE = ExerciseSource(11, PRETRAINING["image_size"], PRETRAINING["pictures"], 
 EXERCISES = 1_500
 OPTION = re.compile(r"^([A-D])\) (.+)$", re.MULTILINE)
 FACT = re.compile(r"By definition ([^.]+) means ([^.]+)\.")
-NAMED_LETTER = re.compile(r"This is ([^.]+)\. ([A-D])(?: |$)")
+NAMED_LETTER = re.compile(r"This is ([^.()]+) \(([A-D])\)\.")
 
 
 @cache
@@ -148,15 +148,15 @@ def test_looked_up_letters_are_those_of_the_named_options():
         pairs = NAMED_LETTER.findall(exercise.target)
         if not pairs:
             [named] = re.findall(r"This is ([^.]+)\.", exercise.given)
-            pairs = [(named, exercise.target)]
+            pairs = [(named, exercise.target.removesuffix(")."))]
         else:
-            assert " ".join(f"This is {name}. {letter}" for name, letter in pairs) == exercise.target
+            assert " ".join(f"This is {name} ({letter})." for name, letter in pairs) == exercise.target
             assert {name for name, _ in pairs} == set(options)
         assert all(options[name] == letter for name, letter in pairs), exercise
 
 
 def test_one_letter_is_looked_up_at_several_distances_from_its_name():
-    singles = [e for e in exercises()["look_up"] if len(e.target) == 1]
+    singles = [e for e in exercises()["look_up"] if len(e.target) == 3]
     sentences_after = Counter(e.given.partition("This is ")[2].count(". ") for e in singles)
     assert set(sentences_after) == {1, 2, 3, 4}
 
@@ -171,7 +171,7 @@ def test_answers_are_bare_letters_and_right():
 
 @pytest.mark.parametrize("kind", ["answer", "look_up"])
 def test_no_letter_is_the_better_guess(kind):
-    letters = Counter(e.target[-1] for e in exercises()[kind])
+    letters = Counter(e.target.strip(").")[-1] for e in exercises()[kind])
     assert stats.chisquare([letters[letter] for letter in "ABCD"]).pvalue > 1e-4
 
 

@@ -26,6 +26,16 @@ class Equal:
         return Score(value=0.7, reason="equal")
 
 
+@dataclass(frozen=True)
+class Brevity:
+    """A reward in which completions of different texts differ."""
+
+    name: str = "accuracy"
+
+    def __call__(self, completion: Completion) -> Score:
+        return Score(value=1 / (1 + len(completion.text)), reason="brevity")
+
+
 @pytest.fixture
 def base(tmp_path):
     """The weights that a run from the base begins with."""
@@ -44,12 +54,14 @@ def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, m
         assert float(row["grpo/groups/no_signal"]) == 1.0
 
 
-def test_unequal_rewards_do_move_weights(base, tmp_path):
-    run = trained(tmp_path, *FROM_BASE, "reward=process", "stage.learning_rate=1e-2")
+def test_unequal_rewards_do_move_weights(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
+    run = trained(tmp_path, *FROM_BASE, "stage.learning_rate=1e-2")
     assert not are_equal(exported(run), base)
 
 
-def test_shuffled_rewards_run_and_are_recorded_as_such(tmp_path):
+def test_shuffled_rewards_run_and_are_recorded_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
     shuffled = trained(tmp_path, *FROM_BASE, "stage.shuffle_rewards=true")
     straight = trained(tmp_path, *FROM_BASE)
     assert read_manifest(shuffled.path).config["stage"]["shuffle_rewards"] is True

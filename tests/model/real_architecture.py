@@ -44,6 +44,7 @@ def real_tokenizer():
     pairs = [parts_of(token, rank, ranks) for token, rank in ranks.items() if len(token) > 1]
     merges = [tuple("".join(written[byte] for byte in part) for part in pair) for pair in pairs]
     tokenizer = Qwen2Tokenizer(vocab=vocabulary, merges=merges)
+    tokenizer.add_tokens(list(SPECIAL_TOKENS), special_tokens=True)  # here their order is that of their ids
     tokenizer.add_special_tokens(
         {"additional_special_tokens": list(SPECIAL_TOKENS), "eos_token": END, "pad_token": PAD, "unk_token": PAD}
     )

@@ -30,6 +30,7 @@ PEFT_WARNING = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is
 LIGHTNING_WARNINGS = [
     pytest.mark.filterwarnings(r"ignore:.*isinstance\(treespec, LeafSpec\):FutureWarning"),  # its use of torch 2.13
     pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers"),  # samples are in memory
+    pytest.mark.filterwarnings("ignore:You have overridden `transfer_batch_to_device`"),  # meant so: see ItemStream
 ]
 
 

@@ -133,13 +133,11 @@ def _look_up(scene: _Scene) -> Exercise:
     """The letters of all options in any order, or of one at some distance from its name."""
     letters = [str(letter) for letter in scene.random.permutation(list(scene.sample.letters))]
     filler = _filler(scene)
-    named = [concludes(scene.sample.option(letter)) for letter in letters]
-    if scene.random.random() < 0.6:
-        pairs = " ".join(f"{name} {letter}" for name, letter in zip(named, letters, strict=True))
-        return Exercise(scene.options, pairs, given=filler)
-    is_name_first = scene.random.random() < 0.5
-    given = f"{named[0]} {filler}" if is_name_first else f"{filler}{named[0]} "
-    return Exercise(scene.options, letters[0], given=given)
+    if scene.random.random() < 0.7:
+        named = [f"This is {scene.sample.option(letter)} ({letter})." for letter in letters]
+        return Exercise(scene.options, " ".join(named), given=filler)
+    given = f"{concludes(scene.sample.option(letters[0]))} {filler}The letter is ("
+    return Exercise(scene.options, f"{letters[0]}).", given=given)
 
 
 def _answer(scene: _Scene) -> Exercise:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -74,6 +75,7 @@ def nano_model(
             "eos_token_id": ids(END),
             "pad_token_id": ids(PAD),
             "tie_word_embeddings": True,
+            "initializer_range": 1 / math.sqrt(hidden),  # the library's 0.02 suits widths of thousands
         },
         vision_config={
             "depth": vision_layers,
