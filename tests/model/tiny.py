@@ -76,16 +76,17 @@ def prompts(sizes):
 
 
 def tiny_model(dtype=torch.float64, seed=0):
-    """Weights eight times as large as at a usual start, so that its distributions are far from uniform."""
+    """Random weights that are large enough for distributions far from uniform."""
     size = {"hidden": 64, "layers": 2, "vision_hidden": 48, "vision_layers": 1}
     model = nano_model(tiny_encoder().tokenizer, **size, seed=seed).to(dtype)
     for module in model.modules():
         if isinstance(module, Qwen2_5_VLRMSNorm) and dtype == torch.float64:
             module.__class__ = ExactNorm
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2:
-                parameter.mul_(8)
+                parameter.normal_(std=0.16, generator=generator)
     return model.eval()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from pathvlm_r1.evaluation.summary import ArmMean, Summary
 
@@ -27,7 +28,9 @@ def figure_png(summary: Summary) -> bytes:
     _bars(accuracy, means, "accuracy", lambda mean: (mean.accuracy, mean.ci_low, mean.ci_high))
     _bars(process, means, "process score", lambda mean: (mean.process_score, mean.process_low, mean.process_high))
     accuracy.set_title(f"greedy, 95 % intervals; trained on {summary.in_domain}", loc="left", fontsize=10)
-    figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper right", ncols=6, frameon=False)
+    arms = list(dict.fromkeys(mean.stage for mean in means))
+    patches = [Patch(color=_colour(arm, arms), label=arm) for arm in arms]
+    figure.legend(handles=patches, loc="outside upper right", ncols=6, frameon=False)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
@@ -40,7 +43,6 @@ def _bars(axes: Any, means: Sequence[ArmMean], label: str, estimate: Estimate) -
     width = 0.8 / len(arms)
     for position, arm in enumerate(arms):
         shift = (position - (len(arms) - 1) / 2) * width
-        axes.bar([], [], color=_colour(arm, arms), label=arm)  # in the legend, also where it has no number
         for mean in means:
             value, low, high = estimate(mean)
             if mean.stage != arm or value is None:
