@@ -11,10 +11,10 @@ from PIL import Image
 from running import (
     LIGHTNING_WARNINGS,
     TINY,
+    TINY_DATA,
     TINY_GRPO,
     Outcome,
     are_equal,
-    command,
     entry,
     last_weights,
     runs_below,
@@ -155,7 +155,9 @@ class TestConfiguration:
         assert_refused(outcome, "Key 'groupsize' is not in struct", status=1)
 
     def test_a_folder_without_finished_runs(self, tmp_path):
-        assert_refused(refused("eval", tmp_path / "out", f"runs={tmp_path}/none"), "no finished run below it")
+        assert_refused(
+            refused("eval", tmp_path / "out", f"runs={tmp_path}/none", *TINY_DATA), "no finished run below it"
+        )
 
 
 @pytest.mark.usefixtures("no_model")
@@ -189,7 +191,7 @@ def test_weights_that_are_cut_off_end_in_a_message(tmp_path):
     folder = shutil.copytree(EMBEDDED_FOLDER, tmp_path / "weights")
     with (folder / "model.safetensors").open("r+b") as file:
         file.truncate(1000)
-    outcome = entry("eval", *TINY[:3], f"model.checkpoint={folder}", f"output={tmp_path / 'out'}")
+    outcome = entry("eval", *TINY_DATA, f"model.checkpoint={folder}", f"output={tmp_path / 'out'}")
     assert_refused(outcome, f"model.checkpoint={folder}: cannot be loaded")
 
 
@@ -258,10 +260,10 @@ def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
 
 
 @pytest.mark.medium
-def test_resuming_a_finished_run_is_refused_as_a_command(tmp_path):
+def test_resuming_a_finished_run_is_refused(tmp_path):
     run = trained(tmp_path / "runs", "stage=sft", "trainer.max_steps=1")
     before = read_manifest(run.path)
-    outcome = command("train", f"resume={run.path}", cwd=tmp_path)
+    outcome = entry("train", f"resume={run.path}")
     assert_refused(outcome, "this run has finished; its weights are in")
     assert read_manifest(run.path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]

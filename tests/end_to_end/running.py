@@ -21,9 +21,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import load_file
 
-from pathvlm_r1.assembly import Launch, evaluate, train
+from pathvlm_r1.assembly import Launch, evaluate, train, training
 from pathvlm_r1.config import EvalConfig
 from pathvlm_r1.evaluation import ResultRow
+from pathvlm_r1.reward import Completion, Score, WeightedTerm
 from pathvlm_r1.tracking import Manifest, RunFolder, read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,22 @@ TINY = (
     "model.recipe.sft.rows_per_forward=4", "model.recipe.sft.validation_every=2",
     "model.recipe.grpo.max_steps=4", "model.recipe.grpo.prompts_per_step=2",
 )  # fmt: skip
-TINY_GRPO = ("stage=grpo", "stage.group_size=4", "trainer.max_steps=2")
+TINY_GRPO = ("stage=grpo", "stage.group_size=4", "stage.temperature=1.5", "trainer.max_steps=2")
+
+
+@dataclass(frozen=True)
+class Brevity:
+    """A reward in which completions differ whatever the weights: those of a tiny run know no answer."""
+
+    name: str = "accuracy"
+
+    def __call__(self, completion: Completion) -> Score:
+        return Score(value=1 / (1 + len(completion.text)), reason="brevity")
+
+
+def reward_brevity(patch: pytest.MonkeyPatch) -> None:
+    """Let GRPO learn from `Brevity` alone."""
+    patch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
 
 
 @dataclass(frozen=True)

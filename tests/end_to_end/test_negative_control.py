@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from running import LIGHTNING_WARNINGS, TINY_GRPO, are_equal, exported, metrics, trained
+from running import LIGHTNING_WARNINGS, TINY_GRPO, are_equal, exported, metrics, reward_brevity, trained
 
 from pathvlm_r1.assembly import training
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
@@ -26,16 +26,6 @@ class Equal:
         return Score(value=0.7, reason="equal")
 
 
-@dataclass(frozen=True)
-class Brevity:
-    """A reward in which completions of different texts differ."""
-
-    name: str = "accuracy"
-
-    def __call__(self, completion: Completion) -> Score:
-        return Score(value=1 / (1 + len(completion.text)), reason="brevity")
-
-
 @pytest.fixture
 def base(tmp_path):
     """The weights that a run from the base begins with."""
@@ -55,13 +45,13 @@ def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, m
 
 
 def test_unequal_rewards_do_move_weights(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
+    reward_brevity(monkeypatch)
     run = trained(tmp_path, *FROM_BASE, "stage.learning_rate=1e-2")
     assert not are_equal(exported(run), base)
 
 
 def test_shuffled_rewards_run_and_are_recorded_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
+    reward_brevity(monkeypatch)
     shuffled = trained(tmp_path, *FROM_BASE, "stage.shuffle_rewards=true")
     straight = trained(tmp_path, *FROM_BASE)
     assert read_manifest(shuffled.path).config["stage"]["shuffle_rewards"] is True

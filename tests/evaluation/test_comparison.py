@@ -1,7 +1,5 @@
 """Laws and witnesses for the differences of two arms."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import math

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-SHOWN_METRICS = ("loss", "reward", "accuracy")
+SHOWN_METRICS = ("loss", "reward/total", "accuracy")
 _LINES = 10  # printed per run where there is no terminal
 _SECONDS_BETWEEN_METRICS = 0.5  # reading one waits for the GPU
 
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 class StepProgress(ProgressBar):  # type: ignore[misc]
     """Lightning's progress bar, counted in optimiser steps.
 
-    Shows those metrics whose last part, as in `sft/loss`, is one of `metrics`.
+    Shows those metrics whose name ends, as `sft/loss` does, in a slash and one of `metrics`.
     """
 
     def __init__(self, label: str, total_steps: int, *, metrics: tuple[str, ...] = SHOWN_METRICS) -> None:
@@ -151,8 +151,8 @@ def _displayed(label: str, total: int) -> Iterator[_Display]:
 
 
 def _short(values: Mapping[str, Any], chosen: tuple[str, ...]) -> str:
-    by_name = {name.rsplit("/", 1)[-1]: value for name, value in values.items()}
-    return "  ".join(f"{name} {float(by_name[name]):.3f}" for name in chosen if name in by_name)
+    found = {end: value for end in chosen for name, value in values.items() if f"/{name}".endswith(f"/{end}")}
+    return "  ".join(f"{end} {float(value):.3f}" for end, value in found.items())
 
 
 def _clock(seconds: float) -> str:
