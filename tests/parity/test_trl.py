@@ -17,7 +17,7 @@ from pathvlm_r1.rollout.experience import Minibatch
 GROUP_SIZE = 4
 TEMPERATURE = 0.7
 BETA = 0.04
-TOLERANCE = 1e-5  # relative; TRL's head, rewards and advantages are float32, whose rounding is some 1e-7
+TOLERANCE = 1e-5  # relative, in float32; at ratio 1 the surrogate cancels to 0 and beta k3 is what is left of the loss
 QUESTIONS = ["Which grade fits?", "Which grade fits this picture, and which of its findings says so?"]
 PICTURES = {"pictures": [Noise(56, 56, 1), Noise(140, 84, 2)], "text": [None, None]}
 COMPLETIONS = [
@@ -25,7 +25,10 @@ COMPLETIONS = [
 ]
 REWARDS = [[0.1, 1.3, 0.7, 2.9], [1.0, 0.0, 0.3, 1.0]]
 
-pytestmark = pytest.mark.medium
+pytestmark = [
+    pytest.mark.medium,
+    pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # trl 1.16's default
+]
 
 
 class TheirStep(GRPOTrainer):
@@ -71,7 +74,7 @@ def reward_by_tokens(*, completion_ids, **_):
 def policy_of(folder):
     """The reference's weights, moved: neither the divergence is 0 nor, with its log-probs as the old ones, log r."""
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return perturbed(tiny_policy("vision", model=model, temperature=TEMPERATURE, is_suppressing=False), std=0.02)
+    return perturbed(tiny_policy("vision", model=model, temperature=TEMPERATURE, is_suppressing=False), std=0.01)
 
 
 def theirs(folder, pictures, *, is_off_policy, accumulation):

@@ -72,7 +72,12 @@ def test_a_loop_that_is_left_early_closes_its_bar(console):
 def test_only_metrics_whose_last_part_is_chosen_are_shown(console, tmp_path):
     written = console(is_terminal=False)
     module = CountingModule(batches=2)
-    module.extra = {"grpo/reward/total": torch.tensor(1.5), "grpo/seconds/reward": 9.0, "grpo/kl": 9.0, "validation/accuracy": 0.25}
+    module.extra = {
+        "grpo/reward/total": torch.tensor(1.5),
+        "grpo/seconds/reward": 9.0,
+        "grpo/kl": 9.0,
+        "validation/accuracy": 0.25,
+    }
     trainer_with(tmp_path, max_steps=1, callbacks=[StepProgress("GRPO", 1)], enable_progress_bar=True).fit(module)
     assert "reward/total 1.500  accuracy 0.250" in written.getvalue()
     assert "kl" not in written.getvalue()
