@@ -61,7 +61,7 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         raise ConfigError(f"model.checkpoint={model.checkpoint}: cannot be loaded: {reason}") from error
     weights.generation_config = neutral_generation_config(encoder)
     if model.gradient_checkpointing:
-        weights.gradient_checkpointing_enable({"use_reentrant": False})
+        weights.activation_checkpointing_enable({"use_reentrant": False})
     trained = _attach(weights, adapter, is_dropout_on=is_dropout_on)
     policy = Policy(
         trained,
