@@ -43,7 +43,7 @@ def spread(rows: list[tuple[str, ...]], *groups: str) -> list[tuple[str, ...]]:
 
 STAGE_ROWS = spread(
     list(product(choices("stage"), choices("model"), choices("adapter"))),
-    "dataset", "reward", "trainer", "objective", "evaluation", "logger", "rollout", "judge", "experiment",
+    "dataset", "reward", "trainer", "objective", "evaluation", "logger", "rollout", "judge",
 )  # fmt: skip
 EVAL_ROWS = spread(
     list(product(choices("dataset"), choices("reward")))[::3],
@@ -61,6 +61,11 @@ def test_every_choice_trains_but_a_base_checkpoint_that_is_not_nano_and_full(row
         assert checked.trainer["max_steps"] == checked.stage.max_steps
 
 
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_every_experiment_trains_as_it_stands(experiment):
+    assert TrainConfig.checked(composed("train", experiment)).output.startswith("outputs/")
+
+
 @pytest.mark.parametrize("row", EVAL_ROWS, ids=" ".join)
 def test_every_choice_is_evaluated(row):
     assert f"task={schema_of('eval', row).checked(composed('eval', *row)).task}" in row
@@ -76,7 +81,7 @@ def test_a_report_needs_nothing():
 
 
 def test_the_rows_above_hold_every_file_of_conf():
-    tried = {choice for row in STAGE_ROWS + EVAL_ROWS for choice in row}
+    tried = {choice for row in STAGE_ROWS + EVAL_ROWS for choice in row} | set(choices("experiment"))
     assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
 
@@ -128,10 +133,10 @@ def test_dataclasses_are_frozen_and_have_no_second_defaults():
 
 
 def test_values_come_in_the_types_of_their_fields():
-    checked = TrainConfig.checked(changed("train", [], {"stage.beta": 0, "dataset.style_shares.terse": 0.45}))
+    checked = TrainConfig.checked(changed("train", [], {"stage.beta": 0, "dataset.style_shares.terse": 0.6}))
     assert type(checked.stage.beta) is float
     assert checked.dataset.out_of_domain[0] == "phantom_ct"
-    assert list(checked.dataset.style_shares.items()) == [("terse", 0.45), ("partial", 0.2), ("complete", 0.35)]
+    assert list(checked.dataset.style_shares.items()) == [("terse", 0.6), ("partial", 0.15), ("complete", 0.25)]
     assert checked.reward.process.coefficient == 0.4
     assert TrainConfig.checked(composed("train", "reward=accuracy")).reward.process is None
 

@@ -103,7 +103,7 @@ def test_so_is_one_of_another_choice(choice, key, value, rule):
 
 def test_shares_are_not_negative_and_sum_to_one():
     assert message_of("train", [], {"dataset.style_shares.terse": 0.5}) == (
-        "dataset.style_shares={terse: 0.5, partial: 0.2, complete: 0.35}: shares sum to 1, these to 1.05"
+        "dataset.style_shares={terse: 0.5, partial: 0.15, complete: 0.25}: shares sum to 1, these to 0.9"
     )
     assert message_of("train", [], {"dataset.style_shares": {"terse": -1, "partial": 1, "complete": 1}}) == (
         "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"
