@@ -109,7 +109,7 @@ def test_shares_are_not_negative_and_sum_to_one():
         "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"
     )
     assert message_of("train", ["stage=pretrain"], {"stage.shares.answer": 0.17}).endswith("these to 1.1")
-    assert message_of("train", ["dataset=bccd"], {"dataset.style_shares.terse": 0}).endswith("these to 0.55")
+    assert message_of("train", ["dataset=bccd"], {"dataset.style_shares.terse": 0}).endswith("these to 0.4")
 
 
 def test_some_term_of_the_reward_has_a_weight():
