@@ -137,9 +137,10 @@ def _single(config: EvalConfig) -> Candidate:
 def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
     finished = [
         (RunFolder(path.parent), manifest)
-        for path in sorted(folder.rglob("manifest.json"))
+        for path in folder.rglob("manifest.json")
         if (manifest := read_manifest(path.parent)).status == "finished" and manifest.arm != "base"
     ]
+    finished.sort(key=lambda one: one[1].started_at)  # a parent before its child, also within one second
     if not finished:
         raise ConfigError(f"runs={folder}: no finished run below it; train one with output={folder}")
     runs = [Candidate(m.arm, m.seeds["seed"], _exported(m, run), run) for run, m in finished]
