@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-_LIST_SEPARATOR = re.compile(r", | and ")
+LIST_SEPARATOR = re.compile(r", | and ")
 
 
 class Style(StrEnum):
@@ -93,7 +93,7 @@ def read(text: str) -> Reading:
         subject_means, _, definition = clause.partition(" means ")
         subject_excluded, _, reason = clause.partition(" is excluded by ")
         if clause.startswith("the image shows "):
-            seen.update(dict.fromkeys(_LIST_SEPARATOR.split(clause.removeprefix("the image shows "))))
+            seen.update(dict.fromkeys(LIST_SEPARATOR.split(clause.removeprefix("the image shows "))))
         elif clause.startswith("this is "):
             concluded[clause.removeprefix("this is ")] = None
         elif definition:

@@ -15,21 +15,18 @@ What a step and an error are, beyond their names:
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import FindingsTable, OptionFacts, Sample
-from pathvlm_r1.data.rationale import Reading, read
+from pathvlm_r1.data.rationale import LIST_SEPARATOR, Reading, read
 from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.rubric import RubricEvents
 
 MAX_REPEATS = 2  # a conclusion may open and close an argument
 NEEDED_FINDINGS = 2  # read rightly; where two or fewer bear on the question, all but one
-
-_SEPARATOR = re.compile(r", | and ")
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ class _Case:
 def _is_loop(text: str) -> bool:
     """Whether a sentence of the text, or an item of one sentence's list, is said more than `MAX_REPEATS` times."""
     sentences = [sentence.strip() for sentence in _plain(text).split(".") if sentence.strip()]
-    lists = [_SEPARATOR.split(sentence) for sentence in sentences]
+    lists = [LIST_SEPARATOR.split(sentence) for sentence in sentences]
     return any(count > MAX_REPEATS for units in (sentences, *lists) for count in Counter(units).values())
 
 
@@ -196,7 +193,7 @@ def _plain_set(phrases: frozenset[str]) -> frozenset[str]:
 
 def _items(enumeration: str) -> frozenset[str]:
     """The members of `a, b and c`."""
-    return frozenset(_SEPARATOR.split(enumeration))
+    return frozenset(LIST_SEPARATOR.split(enumeration))
 
 
 def _plain(text: str) -> str:
