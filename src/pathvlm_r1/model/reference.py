@@ -20,6 +20,10 @@ class Reference(Protocol):
         """[N, C], as `token_log_probs` gives them, without gradient."""
         ...
 
+    def move_to(self, device: torch.device) -> None:
+        """Go where the policy has gone."""
+        ...
+
 
 class FrozenCopy:
     """For full fine-tuning: a second set of weights."""
@@ -31,6 +35,10 @@ class FrozenCopy:
     def log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
         """Under the frozen weights."""
         return token_log_probs(self._policy, groups).log_probs
+
+    def move_to(self, device: torch.device) -> None:
+        """The copy is no part of the training module, which moves the policy alone."""
+        self._policy.to(device)
 
 
 class AdapterOff:
@@ -49,6 +57,9 @@ class AdapterOff:
             result = token_log_probs(self._policy, groups).log_probs
         self._policy.train(was_training)
         return result
+
+    def move_to(self, device: torch.device) -> None:
+        """Nothing to do: it is the policy itself."""
 
 
 def reference_of(policy: Policy) -> Reference:

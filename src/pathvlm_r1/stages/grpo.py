@@ -19,7 +19,7 @@ from torch import Tensor
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
-from pathvlm_r1.model import Policy, Reference, SampleEncoder, token_log_probs
+from pathvlm_r1.model import Policy, Reference, SampleEncoder, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable
 from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
 from pathvlm_r1.stages.faults import TrainingError, require_finite
@@ -85,12 +85,19 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.policy, self.reference, self.encoder = policy, reference, encoder
         self.reward, self.engine, self.decoding = reward, engine, decoding
         self.advantages, self.loss, self.settings = advantages, loss, settings
-        self.generator = torch.Generator(device=policy.device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)  # on the policy's device from `on_fit_start` on
+        self.seed = seed
+        self._generator_state: Tensor | None = None  # of a resumed run, until its generator is there
         self.folder = folder
         self.on_rollout = on_rollout
 
     def on_fit_start(self) -> None:
         self.policy.train()  # weights are loaded in evaluation mode, where gradient checkpointing is silently off
+        if self.reference is not None:
+            self.reference.move_to(self.device)
+        self.generator = torch.Generator(device=self.device).manual_seed(self.seed)
+        if self._generator_state is not None:
+            self.generator.set_state(self._generator_state)
 
     def training_step(self, samples: list[Sample]) -> None:
         started = time.perf_counter()
@@ -151,21 +158,23 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
     def update(self, minibatch: Minibatch, *, is_on_policy: bool) -> ObjectiveResult:
         """One optimiser step; with beta 0 the reference is never run."""
         normaliser = self.over_processes(Normaliser(len(minibatch.rows), minibatch.counted_tokens))
-        shares = []
+        shares, entropies = [], []
         for batch in minibatch.micro_batches(self.settings.rows_per_forward):
-            share, log_probs = self.objective(batch, normaliser)
+            share, current = self.objective(batch, normaliser)
             if is_on_policy:
-                self.check_sampler(log_probs, batch)
+                self.check_sampler(current.log_probs.detach(), batch)
             require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
             self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
             shares.append(share.detached())
+            entropies.append(current.entropy[current.mask])
+        self.log("grpo/entropy", torch.cat(entropies).mean(), batch_size=1)
         self.log("grpo/learning_rate", current_rate(self), batch_size=1)
         norm = apply_gradients(self, self.settings.gradient_clip)
         self.log("grpo/gradient_norm", norm, batch_size=1)
         return whole_step(shares)
 
-    def objective(self, batch: MicroBatch, normaliser: Normaliser) -> tuple[ObjectiveResult, Tensor]:
-        """The loss of a micro-batch, and the policy's log-probs [N, C]."""
+    def objective(self, batch: MicroBatch, normaliser: Normaliser) -> tuple[ObjectiveResult, TokenLogProbs]:
+        """The loss of a micro-batch, and the policy's log-probs."""
         current = token_log_probs(self.policy, batch.groups)
         reference = self.reference.log_probs(batch.groups) if self.reference is not None else None
         mask = current.mask & batch.is_counted.to(self.device)[:, None]
@@ -174,8 +183,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             batch.advantages.to(self.device, current.log_probs.dtype), mask,
             beta=self.settings.beta, normaliser=normaliser,
         )  # fmt: skip
-        self.log("grpo/entropy", current.entropy.sum() / current.mask.sum(), batch_size=1)
-        return result, current.log_probs.detach()
+        return result, current
 
     def check_sampler(self, log_probs: Tensor, batch: MicroBatch) -> None:
         """Before the first update the trainer must find the sampler's own log-probs again.
@@ -193,7 +201,8 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def over_processes(self, normaliser: Normaliser) -> Normaliser:
         """The counts of all processes together."""
-        counts = self.all_gather(torch.tensor([normaliser.rows, normaliser.tokens])).view(-1, 2).sum(dim=0)
+        own = torch.tensor([normaliser.rows, normaliser.tokens], device=self.device)
+        counts = self.all_gather(own).view(-1, 2).sum(dim=0)
         return Normaliser(int(counts[0]), int(counts[1]))
 
     def described(self, batch: MicroBatch) -> dict[str, Any]:
@@ -219,4 +228,4 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         checkpoint["sampling_generator"] = self.generator.get_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.generator.set_state(checkpoint["sampling_generator"])
+        self._generator_state = checkpoint["sampling_generator"]

@@ -81,7 +81,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self.log_dict({f"sft/{name}": value for name, value in described.items()}, batch_size=1)
 
     def _over_processes(self, count: int) -> int:
-        return int(self.all_gather(torch.tensor(count)).sum())
+        return int(self.all_gather(torch.tensor(count, device=self.device)).sum())
 
     def _texts(self, batch: TokenBatch) -> list[str]:
         return [str(text) for text in self.encoder.tokenizer.batch_decode(batch.input_ids)]
