@@ -52,6 +52,7 @@ DEEP = {
     "pathvlm_r1.data.errors": "only readers raise it and only the entry points explain it",
     "pathvlm_r1.data.images": "a picture from a file, for one question asked by hand",
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",
+    "pathvlm_r1.data.lookups": "lessons of the pretraining stage alone",
     "pathvlm_r1.data.pretraining": "exercises import the contract, which imports data: no name of the folder",
     "pathvlm_r1.data.rationale": "the language of rationales, for their writers and their judge alone",
     "pathvlm_r1.data.stream": "imports Lightning, which samples and contracts do without",

@@ -80,6 +80,7 @@ OTHER_GROUPS = [
     ("stage=pretrain", "stage.vocabulary_size", 277, "at least 278: 256 bytes and 22 special tokens"),
     ("stage=pretrain", "stage.architecture.layers", 0, "at least 1"),
     ("stage=pretrain", "stage.architecture.hidden", 100, "a multiple of 32, the width of a head"),
+    ("stage=pretrain", "stage.look_up.max_steps", 0, "at least 1"),
     ("stage=pretrain", "stage.architecture.vision_hidden", 100, "a multiple of 24, the width of a head"),
     ("adapter=lora", "adapter.r", 0, "at least 1, the rank of an adapter"),
     ("adapter=lora", "adapter.alpha", 0, "at least 1: alpha / r scales what an adapter adds"),

@@ -1,17 +1,20 @@
-"""The making of the nano model's base checkpoint: first its vision tower learns findings, then the language model."""
+"""The making of the nano base checkpoint: its tower learns findings, its language model look-ups, then all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from pathvlm_r1.config import PretrainConfig, TrainConfig
+from pathvlm_r1.data.lookups import LESSONS, Lesson, LookUp, look_ups
 from pathvlm_r1.data.phantom import ONTOLOGIES
 from pathvlm_r1.data.pretraining import ExerciseSource, PictureSource, tokenizer_corpus
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import EncodedRow, Encoder, Policy
 from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
-from pathvlm_r1.stages import FindingProbe, Picture, SFTModule, train_vision, warmup_cosine
+from pathvlm_r1.stages import FindingProbe, Picture, SFTModule, train_look_ups, train_vision, warmup_cosine
 from pathvlm_r1.tracking import RunFolder, progress_over
 
 CORPUS_EXERCISES = 6000  # that the tokenizer is trained on
@@ -30,6 +33,7 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
     policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=stage.pictures * len(ONTOLOGIES))
     _train_vision(config, stage, policy, encoder)
     model.model.visual.requires_grad_(requires_grad=False)
+    _train_look_ups(config, stage, policy, encoder)
 
     def encode(exercise: Any) -> EncodedRow:
         given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
@@ -62,4 +66,20 @@ def _train_vision(config: TrainConfig, stage: PretrainConfig, policy: Policy, en
         weight_decay=stage.weight_decay, warmup_share=stage.warmup_share, gradient_clip=stage.gradient_clip,
     )  # fmt: skip
     for _ in progress_over(shares, "vision tower", vision.max_steps):
+        pass
+
+
+def _train_look_ups(config: TrainConfig, stage: PretrainConfig, policy: Policy, encoder: Encoder) -> None:
+    tokenizer = encoder.tokenizer
+    decoded = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    words = [text[1:] for text in decoded if text.startswith(" ") and text[1:].isalpha() and len(text) > 2]
+
+    def source(lesson: Lesson) -> Iterator[LookUp]:
+        return look_ups(lesson, words, np.random.default_rng((config.seed, 2, LESSONS.index(lesson))))
+
+    steps = train_look_ups(
+        policy, encoder, LESSONS, source, max_steps=stage.look_up.max_steps, learning_rate=stage.look_up.learning_rate,
+        weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
+    )  # fmt: skip
+    for _ in progress_over(steps, "look-ups", stage.look_up.max_steps):
         pass

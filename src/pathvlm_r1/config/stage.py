@@ -58,6 +58,18 @@ class VisionPhaseConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LookUpPhaseConfig:
+    """The nano model's lessons in looking up letters; the values stand in `conf/stage/pretrain.yaml`."""
+
+    max_steps: int
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            require_positive(value, f"stage.look_up.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
     """What the making of the base checkpoint may be asked; the values stand in `conf/stage/pretrain.yaml`."""
 
@@ -74,6 +86,7 @@ class PretrainConfig:
     vocabulary_size: int
     architecture: ArchitectureConfig
     vision: VisionPhaseConfig
+    look_up: LookUpPhaseConfig
     shares: ExerciseShares
 
     def __post_init__(self) -> None:

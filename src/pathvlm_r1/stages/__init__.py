@@ -2,6 +2,7 @@
 
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
+from pathvlm_r1.stages.lookup import train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.validation import BestByValidation
@@ -16,6 +17,7 @@ __all__ = [
     "SFTModule",
     "TrainingError",
     "linear_decay",
+    "train_look_ups",
     "train_vision",
     "warmup_cosine",
 ]

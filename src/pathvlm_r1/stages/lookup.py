@@ -1,0 +1,82 @@
+"""The nano model learns to look up an option's letter, lesson by lesson, on text alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
+from pathvlm_r1.model import EncodedPrompt, EncodedRow, Encoder, Policy
+from pathvlm_r1.stages.faults import TrainingError
+
+_EMBEDDINGS = "embed_tokens"  # a table of vectors, though it is stored as a matrix
+
+Source = Callable[[Lesson], Iterator[LookUp]]
+_Optimizers = Sequence[torch.optim.Optimizer]
+
+
+def train_look_ups(
+    policy: Policy, encoder: Encoder, lessons: Sequence[Lesson], source: Source, *, max_steps: int,
+    learning_rate: float, weight_decay: float, gradient_clip: float,
+) -> Iterator[tuple[int, float]]:  # fmt: skip
+    """Train the language model through the lessons; yields, a step, the lesson's index and the share of right letters.
+
+    Raises:
+        TrainingError: a lesson is not passed after `max_steps` steps of all lessons together.
+    """
+    optimizers = muon_and_adamw(policy.core.model.language_model, learning_rate, weight_decay)
+    done = 0
+    for index, lesson in enumerate(lessons):
+        recent: deque[float] = deque(maxlen=LESSON_WINDOW)
+        tasks = source(lesson)
+        while len(recent) < LESSON_WINDOW or sum(recent) / LESSON_WINDOW < lesson.passed_at:
+            if done == max_steps:
+                raise TrainingError(
+                    f"lesson {index + 1} of {len(lessons)} in looking up letters is not learned after {done} steps: "
+                    "raise stage.look_up.max_steps, or change stage.look_up.learning_rate."
+                )
+            loss, right = look_up_loss(policy, encoder, list(islice(tasks, lesson.rows)))
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(policy.core.model.language_model.parameters(), gradient_clip)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            done += 1
+            recent.append(right)
+            yield index, right
+
+
+def look_up_loss(policy: Policy, encoder: Encoder, tasks: Sequence[LookUp]) -> tuple[Tensor, float]:
+    """Mean cross-entropy of the letters, and the share of them that are the most likely token."""
+    tokenize = encoder.tokenizer
+    rows = [
+        EncodedRow(EncodedPrompt(tokenize(task.text)["input_ids"], None, None), tokenize(task.letter)["input_ids"])
+        for task in tasks
+    ]
+    batch = encoder.batch(rows).to(policy.device)
+    last = torch.tensor([len(row.prompt.token_ids) - 1 for row in rows], device=policy.device)
+    states = policy.hidden_states(batch)[torch.arange(len(rows), device=policy.device), last]
+    logits = policy.core.lm_head(states)  # [N, V]
+    targets = torch.tensor([row.completion_ids[0] for row in rows], device=policy.device)
+    right = float((logits.argmax(dim=-1) == targets).double().mean())
+    return nn.functional.cross_entropy(logits, targets), right
+
+
+def muon_and_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> _Optimizers:
+    """Muon for the matrices, AdamW for embeddings, biases and norms; it finds look-ups in half the steps of AdamW.
+
+    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; updates scaled as Liu et al. 2025,
+    arXiv:2502.16982, with four times AdamW's rate.
+    """
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        (matrices if parameter.ndim == 2 and _EMBEDDINGS not in name else rest).append(parameter)
+    return (
+        torch.optim.Muon(matrices, lr=4 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=learning_rate, weight_decay=0.0),
+    )
