@@ -7,10 +7,11 @@ import sys
 from dataclasses import asdict
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import answer_one, evaluate
-from pathvlm_r1.config import EvalConfig, PredictConfig
+from pathvlm_r1.config import EvalConfig, PredictConfig, refuse_unread
 from pathvlm_r1.entry import user_errors
 
 
@@ -18,6 +19,7 @@ from pathvlm_r1.entry import user_errors
 def main(composed: DictConfig) -> None:
     """Evaluate, or answer."""
     with user_errors():
+        refuse_unread(HydraConfig.get().overrides.task, composed)
         if composed.task == "predict":
             sys.stdout.write(json.dumps(asdict(answer_one(PredictConfig.checked(composed))), indent=2) + "\n")
         else:

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import Launch, train
+from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import user_errors
 
 
@@ -18,6 +19,7 @@ def main(composed: DictConfig) -> None:
     """Train, or say in one message why not."""
     with user_errors():
         hydra_config = HydraConfig.get()
+        refuse_unread(hydra_config.overrides.task, composed)
         is_sweep = hydra_config.mode == RunMode.MULTIRUN
         launch = Launch(
             trainer=hydra_config.runtime.choices["trainer"],

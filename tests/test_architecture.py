@@ -27,7 +27,7 @@ ARROWS = {
     "rollout": {"model", "data", "contract", "grpo", "config"},
     "tracking": {"model", "data", "contract", "grpo", "config"},
     "evaluation": {"tracking", "rollout", "reward", "model", "data", "contract", "grpo", "config"},
-    "stages": {"evaluation", "rollout", "reward", "model", "data", "contract", "grpo", "config"},
+    "stages": {"tracking", "evaluation", "rollout", "reward", "model", "data", "contract", "grpo", "config"},
     "assembly": {
         "stages", "tracking", "evaluation", "rollout", "reward", "model", "data", "contract", "grpo", "config",
     },

@@ -8,7 +8,8 @@ from tiny import tiny_encoder, tiny_policy
 
 from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
 from pathvlm_r1.stages import TrainingError, train_look_ups
-from pathvlm_r1.stages.lookup import look_up_loss, muon_and_adamw
+from pathvlm_r1.stages import muon_and_adamw
+from pathvlm_r1.stages.lookup import look_up_loss
 
 TASKS = [LookUp("A) nests\nB) sheets\nThis is sheets (", "B"), LookUp("C) glands\nThis is glands (", "C")]
 EASY = Lesson(options=2, has_names=False, filler=0, rows=1, passed_at=0.9)
@@ -39,7 +40,7 @@ def test_every_weight_of_the_language_model_has_exactly_one_optimiser_and_embedd
     model = tiny_policy().core.model.language_model
     muon, adamw = (
         {id(p) for group in optimizer.param_groups for p in group["params"]}
-        for optimizer in muon_and_adamw(model, 1e-3, 0.01)
+        for optimizer in muon_and_adamw(model, learning_rate=1e-3, weight_decay=0.01)
     )
     assert not muon & adamw
     assert muon | adamw == {id(p) for p in model.parameters()}

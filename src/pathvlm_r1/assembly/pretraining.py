@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load_file, save_file
 
 from pathvlm_r1.config import PretrainConfig, TrainConfig
 from pathvlm_r1.data.lookups import LESSONS, Lesson, LookUp, look_ups
@@ -14,8 +15,16 @@ from pathvlm_r1.data.pretraining import ExerciseSource, PictureSource, tokenizer
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import EncodedRow, Encoder, Policy
 from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
-from pathvlm_r1.stages import FindingProbe, Picture, SFTModule, train_look_ups, train_vision, warmup_cosine
-from pathvlm_r1.tracking import RunFolder, progress_over
+from pathvlm_r1.stages import (
+    FindingProbe,
+    PictureBatch,
+    SFTModule,
+    muon_and_adamw,
+    train_look_ups,
+    train_vision,
+    warmup_cosine,
+)
+from pathvlm_r1.tracking import RunFolder, progress_over, write_atomically
 
 CORPUS_EXERCISES = 6000  # that the tokenizer is trained on
 
@@ -31,9 +40,9 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
         vision_layers=size.vision_layers, seed=config.seed,
     )  # fmt: skip
     policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=stage.pictures * len(ONTOLOGIES))
-    _train_vision(config, stage, policy, encoder)
+    _once("vision", folder, policy, lambda: _train_vision(config, stage, policy, encoder))
     model.model.visual.requires_grad_(requires_grad=False)
-    _train_look_ups(config, stage, policy, encoder)
+    _once("look_ups", folder, policy, lambda: _train_look_ups(config, stage, policy, encoder))
 
     def encode(exercise: Any) -> EncodedRow:
         given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
@@ -45,21 +54,33 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
         policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
+        optimizers=muon_and_adamw,
     )  # fmt: skip
     return module, ItemStream(source, batch_size=stage.rows_per_step)
 
 
+def _once(phase: str, folder: RunFolder, policy: Policy, train: Callable[[], None]) -> None:
+    """Train a phase, or take what it left in the run's folder before an interruption."""
+    path = folder.checkpoints / f"{phase}.safetensors"
+    if path.is_file():
+        policy.load_state_dict(load_file(path), strict=False)
+        return
+    train()
+    weights = {name: parameter.detach().clone() for name, parameter in policy.named_parameters()}
+    write_atomically(path, lambda partial: save_file(weights, partial))
+
+
 def _train_vision(config: TrainConfig, stage: PretrainConfig, policy: Policy, encoder: Encoder) -> None:
     vision = stage.vision
-    pictures = PictureSource(config.seed, stage.image_size, vision.pictures)
+    source = PictureSource(config.seed, stage.image_size, vision.pictures)
     probe = FindingProbe(
         {name: tuple(p) for o in ONTOLOGIES.values() for name, p in o.findings.items()}, stage.architecture.hidden
     )
 
-    def batches() -> Iterator[list[Picture]]:
+    def batches() -> Iterator[PictureBatch]:
         for step in range(vision.max_steps):
-            images = [pictures(step * vision.pictures_per_step + i) for i in range(vision.pictures_per_step)]
-            yield [(encoder.prompt("", image), image.findings) for image in images]
+            pictures = [source(step * vision.pictures_per_step + i) for i in range(vision.pictures_per_step)]
+            yield PictureBatch(*encoder.pictures(pictures), tuple(picture.findings for picture in pictures))
 
     shares = train_vision(
         policy, probe, batches(), steps=vision.max_steps, learning_rate=vision.learning_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,16 @@ from pathvlm_r1.assembly.datasets import CONF, announce_floor, load_samples, sam
 from pathvlm_r1.assembly.identity import parent_record, run_hash
 from pathvlm_r1.assembly.policies import found_checkpoint, trainability
 from pathvlm_r1.assembly.training import Training, build_training
-from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, PretrainConfig, TrainConfig, WandbLoggerConfig
+from pathvlm_r1.config import (
+    EMBEDDED,
+    UNREAD_BY_STAGE,
+    ConfigError,
+    GRPOConfig,
+    PretrainConfig,
+    TrainConfig,
+    WandbLoggerConfig,
+    recorded,
+)
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.stages import BestByValidation
@@ -99,7 +109,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
         raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
     if not folder.last_checkpoint.is_file():
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
-    config = TrainConfig.checked(OmegaConf.create(dict(manifest.config)))
+    config = TrainConfig.checked(OmegaConf.create({**_unread_groups(manifest.stage), **manifest.config}))
     samples = _training_samples(config)
     if samples_hash(samples) != manifest.data.hash:
         raise ConfigError(
@@ -129,6 +139,13 @@ def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Laun
             return train(implied, replace(launch, difference=None))
         except RunInterrupted as interrupt:
             raise RunInterrupted(f"{interrupt}; then give this command again") from interrupt
+
+
+def _unread_groups(stage: str) -> dict[str, Any]:
+    """What a manifest leaves out, as it stands in `conf/`: nothing depends on it."""
+    chosen = ChainMap(*(entry for entry in OmegaConf.load(CONF / "train.yaml").defaults if not isinstance(entry, str)))
+    groups = [group for group in UNREAD_BY_STAGE[stage] if group in chosen]
+    return {group: OmegaConf.load(CONF / group / f"{chosen[group]}.yaml") for group in groups}
 
 
 def _beginning_with(config: TrainConfig, checkpoint: str) -> TrainConfig:
@@ -197,7 +214,7 @@ def _manifest(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample])
         return read_manifest(folder.path)
     arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
     return new_manifest(
-        name=folder.path.name, arm=arm, stage=config.stage.name, config=asdict(config),
+        name=folder.path.name, arm=arm, stage=config.stage.name, config=recorded(config),
         content_hash=run_hash(config, samples), data=DataRecord(name=config.dataset.name, hash=samples_hash(samples)),
         parent=None if isinstance(config.stage, PretrainConfig) else parent_record(config.model.checkpoint),
         seeds={"seed": config.seed},

@@ -17,9 +17,11 @@ from pathvlm_r1.config.run import (
     WandbLoggerConfig,
 )
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
+from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
     "EMBEDDED",
+    "UNREAD_BY_STAGE",
     "AccuracyConfig",
     "AdapterConfig",
     "ArchitectureConfig",
@@ -49,4 +51,6 @@ __all__ = [
     "StageConfig",
     "TrainConfig",
     "WandbLoggerConfig",
+    "recorded",
+    "refuse_unread",
 ]

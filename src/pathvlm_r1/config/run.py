@@ -107,7 +107,6 @@ class EvalConfig:
     blank_images: bool
     shuffled_images: bool
     model: ModelConfig
-    adapter: AdapterConfig
     dataset: DatasetConfig
     trainer: TrainerSettings
     reward: RewardConfig
@@ -147,7 +146,7 @@ class PredictConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> PredictConfig:
         """The configuration of `src/eval.py task=predict`, less the groups that scoring needs and this does not."""
-        unread = ("adapter", "dataset", "reward", "judge", "output")
+        unread = ("dataset", "reward", "judge", "output")
         return checked(cls, OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread]))
 
     def __post_init__(self) -> None:

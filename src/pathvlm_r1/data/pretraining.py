@@ -141,8 +141,9 @@ def _look_up(scene: _Scene) -> Exercise:
 
 
 def _answer(scene: _Scene) -> Exercise:
-    """The contract's question, answered as an instruct model does that was never taught tags: by a plain letter."""
-    return Exercise(Contract().prompt(scene.sample), scene.sample.answer, image=scene.sample.image)
+    """The contract's question, answered as an instruct model does that was never taught tags: by name and letter."""
+    name = concludes(scene.sample.option(scene.sample.answer)).removesuffix(".")
+    return Exercise(Contract().prompt(scene.sample), f"{name} ({scene.sample.answer}).", image=scene.sample.image)
 
 
 def _filler(scene: _Scene) -> str:

@@ -1,6 +1,6 @@
 """Evaluation: answering under the contract, predictions, tables with intervals, paired comparisons, the report."""
 
-from pathvlm_r1.evaluation.answering import Answerer, blank_images, shuffled_images
+from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
@@ -31,6 +31,7 @@ __all__ = [
     "ResultRow",
     "Summary",
     "accuracy_by_type",
+    "as_completion",
     "blank_images",
     "cluster_bootstrap",
     "compare_arms",

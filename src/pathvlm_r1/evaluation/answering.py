@@ -11,9 +11,19 @@ from PIL import Image
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import ImageSource, Sample
 from pathvlm_r1.evaluation.predictions import Prediction, predict
-from pathvlm_r1.model import Policy, PromptGroup, SampleEncoder, token_log_probs
+from pathvlm_r1.model import Encoder, Policy, PromptGroup, SampleEncoder, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
-from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.rollout import Decoding, NativeEngine, SampledCompletion
+
+
+def as_completion(sampled: SampledCompletion, sample: Sample, encoder: Encoder) -> Completion:
+    """Sampled tokens as a text, with the sample that it answers."""
+    return Completion(
+        sample=sample,
+        text=encoder.decode(sampled.token_ids),
+        finish_reason=FinishReason.STOP if sampled.is_ended else FinishReason.LENGTH,
+        token_count=len(sampled.token_ids),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,7 @@ class Answerer:
         return [
             [
                 predict(
-                    Completion(
-                        sample=sample,
-                        text=self.encoder.encoder.decode(sampled.token_ids),
-                        finish_reason=FinishReason.STOP if sampled.is_ended else FinishReason.LENGTH,
-                        token_count=len(sampled.token_ids),
-                    ),
-                    decode,
+                    as_completion(sampled, sample, self.encoder.encoder), decode,
                     contract=self.contract, terms=self.terms, likeliest_letter=letter,
                 )
                 for decode, sampled in enumerate(group)

@@ -88,18 +88,18 @@ class Encoder:
             return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
         grid, patches = self._grids.get(image_key or ""), None
         if grid is None:
-            processed = self.processor.image_processor([image.load()], return_tensors="pt")
-            grid, patches = processed["image_grid_thw"], processed["pixel_values"]
+            patches, grid = self.pictures([image])
             if image_key is not None:
                 self._grids[image_key] = grid
         tokens = int(grid.prod()) // self.processor.image_processor.merge_size**2
         expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
         token_ids = self.tokenizer(expanded)["input_ids"]
-        return EncodedPrompt(token_ids, Pixels(patches, lambda: self._patches(image)), grid, image_key)
+        return EncodedPrompt(token_ids, Pixels(patches, lambda: self.pictures([image])[0]), grid, image_key)
 
-    def _patches(self, image: ImageSource) -> Tensor:
-        patches: Tensor = self.processor.image_processor([image.load()], return_tensors="pt")["pixel_values"]
-        return patches
+    def pictures(self, images: Sequence[ImageSource]) -> tuple[Tensor, Tensor]:
+        """The patches [patches, values] of pictures, one after the other, and their grids [pictures, 3]."""
+        processed = self.processor.image_processor([image.load() for image in images], return_tensors="pt")
+        return processed["pixel_values"], processed["image_grid_thw"]
 
     def completion(self, text: str) -> list[int]:
         """The token ids of an assistant's turn with its end token."""

@@ -88,13 +88,15 @@ class Policy(nn.Module):
     def _encode(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
         if not prompts:
             return []
-        pixels = torch.cat([p.pixels.take() for p in prompts if p.pixels is not None]).to(self.device)
-        grids = torch.cat([p.image_grid_thw for p in prompts if p.image_grid_thw is not None]).to(self.device)
-        features = self.core.model.get_image_features(pixels, grids).pooler_output
-        per_prompt = iter(features)
-        return [
-            torch.cat([next(per_prompt) for _ in p.image_grid_thw]) for p in prompts if p.image_grid_thw is not None
-        ]
+        pixels = torch.cat([p.pixels.take() for p in prompts if p.pixels is not None])
+        grids = [p.image_grid_thw for p in prompts if p.image_grid_thw is not None]
+        features = iter(self.encode_pictures(pixels, torch.cat(grids)))
+        return [torch.cat([next(features) for _ in grid]) for grid in grids]
+
+    def encode_pictures(self, pixels: Tensor, grids: Tensor) -> list[Tensor]:
+        """Features [tokens, D] of each picture, from its patches [patches, values] and grid [pictures, 3]."""
+        encoded = self.core.model.get_image_features(pixels.to(self.device), grids.to(self.device))
+        return list(encoded.pooler_output)
 
     def embed(self, input_ids: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
         """Token embeddings [N, S, D] with the image tokens replaced by the features of the rows' pictures."""

@@ -3,20 +3,21 @@
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import train_look_ups
-from pathvlm_r1.stages.optimisation import linear_decay, warmup_cosine
+from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.validation import BestByValidation
-from pathvlm_r1.stages.vision import FindingProbe, Picture, train_vision
+from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
     "BestByValidation",
     "FindingProbe",
     "GRPOModule",
     "GRPOSettings",
-    "Picture",
+    "PictureBatch",
     "SFTModule",
     "TrainingError",
     "linear_decay",
+    "muon_and_adamw",
     "train_look_ups",
     "train_vision",
     "warmup_cosine",

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import Batch
+from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
 from pathvlm_r1.model import Policy, Reference, SampleEncoder, TokenLogProbs, token_log_probs
-from pathvlm_r1.reward import Completion, FinishReason, RewardTable
+from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
 from pathvlm_r1.stages.faults import TrainingError, require_finite
-from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate
+from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
 
 MISMATCH_LIMIT = 1e-3  # nats; in float32 sampling and training log-probs differ by rounding, some 1e-6
@@ -124,17 +125,9 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def completions(self, samples: Sequence[Sample], rollout: Rollout) -> list[list[Completion]]:
         """The sampled tokens as texts, each with the sample that it answers."""
-        decode = self.encoder.encoder.decode
+        encoder = self.encoder.encoder
         return [
-            [
-                Completion(
-                    sample=sample,
-                    text=decode(sampled.token_ids),
-                    finish_reason=FinishReason.STOP if sampled.is_ended else FinishReason.LENGTH,
-                    token_count=len(sampled.token_ids),
-                )
-                for sampled in group
-            ]
+            [as_completion(sampled, sample, encoder) for sampled in group]
             for sample, group in zip(samples, rollout.groups, strict=True)
         ]
 
@@ -217,12 +210,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         del device, dataloader_idx  # samples are encoded first
         return batch.items
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         settings = self.settings
-        return adamw(
-            self.policy, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
-            schedule=settings.schedule,
-        )  # fmt: skip
+        made = adamw(self.policy, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)
+        return scheduled(made, settings.schedule)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sampling_generator"] = self.generator.get_state()

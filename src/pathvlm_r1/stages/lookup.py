@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
 from pathvlm_r1.model import EncodedPrompt, EncodedRow, Encoder, Policy
 from pathvlm_r1.stages.faults import TrainingError
-
-_EMBEDDINGS = "embed_tokens"  # a table of vectors, though it is stored as a matrix
+from pathvlm_r1.stages.optimisation import muon_and_adamw
 
 Source = Callable[[Lesson], Iterator[LookUp]]
-_Optimizers = Sequence[torch.optim.Optimizer]
 
 
 def train_look_ups(
@@ -28,7 +26,9 @@ def train_look_ups(
     Raises:
         TrainingError: a lesson is not passed after `max_steps` steps of all lessons together.
     """
-    optimizers = muon_and_adamw(policy.core.model.language_model, learning_rate, weight_decay)
+    optimizers = muon_and_adamw(
+        policy.core.model.language_model, learning_rate=learning_rate, weight_decay=weight_decay
+    )
     done = 0
     for index, lesson in enumerate(lessons):
         recent: deque[float] = deque(maxlen=LESSON_WINDOW)
@@ -64,19 +64,3 @@ def look_up_loss(policy: Policy, encoder: Encoder, tasks: Sequence[LookUp]) -> t
     targets = torch.tensor([row.completion_ids[0] for row in rows], device=policy.device)
     right = float((logits.argmax(dim=-1) == targets).double().mean())
     return nn.functional.cross_entropy(logits, targets), right
-
-
-def muon_and_adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> _Optimizers:
-    """Muon for the matrices, AdamW for embeddings, biases and norms; it finds look-ups in half the steps of AdamW.
-
-    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; updates scaled as Liu et al. 2025,
-    arXiv:2502.16982, with four times AdamW's rate.
-    """
-    matrices: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        (matrices if parameter.ndim == 2 and _EMBEDDINGS not in name else rest).append(parameter)
-    return (
-        torch.optim.Muon(matrices, lr=4 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=learning_rate, weight_decay=0.0),
-    )

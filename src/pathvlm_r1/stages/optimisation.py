@@ -9,8 +9,13 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 Schedule = Callable[[int], float]
+Optimizers = Callable[..., list[Optimizer]]  # of a module, by learning rate and weight decay
+
+_EMBEDDINGS = "embed_tokens"  # a table of vectors, though it is stored as a matrix
 
 
 def warmup_cosine(*, warmup_share: float, total_steps: int) -> Schedule:
@@ -31,28 +36,56 @@ def linear_decay(*, total_steps: int) -> Schedule:
     return lambda step: max(0.0, 1 - step / total_steps)
 
 
-def adamw(module: nn.Module, *, learning_rate: float, weight_decay: float, schedule: Schedule) -> dict[str, Any]:
-    """AdamW over what trains, in Lightning's form; weight decay only on matrices."""
+def adamw(module: nn.Module, *, learning_rate: float, weight_decay: float) -> list[Optimizer]:
+    """AdamW over what trains; weight decay only on matrices."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
-    return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)}
+    return [torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)]
+
+
+def muon_and_adamw(module: nn.Module, *, learning_rate: float, weight_decay: float) -> list[Optimizer]:
+    """Muon for the matrices, AdamW for embeddings, biases and norms: half the steps of AdamW for a model made anew.
+
+    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; updates scaled as Liu et al. 2025,
+    arXiv:2502.16982, with four times AdamW's rate.
+    """
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            (matrices if parameter.ndim == 2 and _EMBEDDINGS not in name else rest).append(parameter)
+    return [
+        torch.optim.Muon(matrices, lr=4 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=learning_rate, weight_decay=0.0),
+    ]
+
+
+def scheduled(optimizers: list[Optimizer], schedule: Schedule) -> tuple[list[Optimizer], list[LambdaLR]]:
+    """Optimisers whose rates follow one schedule, in Lightning's form."""
+    return optimizers, [LambdaLR(optimizer, schedule) for optimizer in optimizers]
 
 
 def current_rate(module: LightningModule) -> float:
-    """The rate that the next optimiser step uses."""
-    return float(module.optimizers().param_groups[0]["lr"])
+    """The rate that the next optimiser step uses; of the first optimiser where there are two."""
+    return float(_as_list(module.optimizers())[0].param_groups[0]["lr"])
 
 
 def apply_gradients(module: LightningModule, gradient_clip: float) -> Tensor:
-    """Clip, step optimiser and schedule, clear the gradients; returns the norm before clipping."""
-    optimizer, schedule = module.optimizers(), module.lr_schedulers()
+    """Clip, step optimisers and schedules, clear the gradients; returns the norm before clipping."""
+    first, *others = _as_list(module.optimizers())
     trained = [parameter for parameter in module.parameters() if parameter.grad is not None]
     norm = nn.utils.clip_grad_norm_(trained, gradient_clip)
-    optimizer.step()
-    schedule.step()
-    optimizer.zero_grad(set_to_none=True)
+    first.step()
+    for other in others:
+        other.optimizer.step()  # not through Lightning, which would count a second optimiser step
+    for schedule in _as_list(module.lr_schedulers()):
+        schedule.step()
+    module.zero_grad(set_to_none=True)
     return norm
+
+
+def _as_list(one_or_more: Any) -> list[Any]:
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]

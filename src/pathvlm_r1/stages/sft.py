@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
 from pathvlm_r1.stages.faults import require_finite
-from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate
+from pathvlm_r1.stages.optimisation import Optimizers, Schedule, adamw, apply_gradients, current_rate, scheduled
 
 
 def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
@@ -45,7 +45,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
 
     def __init__(self, policy: Policy, *, encoder: Encoder, encode: Callable[[Any], EncodedRow], rows_per_forward: int,
                  learning_rate: float, weight_decay: float, schedule: Schedule, gradient_clip: float,
-                 folder: Path) -> None:  # fmt: skip
+                 folder: Path, optimizers: Optimizers = adamw) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
         self.policy = policy
@@ -57,6 +57,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self.schedule = schedule
         self.gradient_clip = gradient_clip
         self.folder = folder
+        self.optimizers_of = optimizers
         self._dropout_state: Tensor | None = None  # of a resumed run, until its first step
 
     def on_fit_start(self) -> None:
@@ -90,10 +91,9 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         del device, dataloader_idx  # items are encoded first
         return batch.items
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        return adamw(
-            self.policy, learning_rate=self.learning_rate, weight_decay=self.weight_decay, schedule=self.schedule
-        )
+    def configure_optimizers(self) -> Any:
+        made = self.optimizers_of(self.policy, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+        return scheduled(made, self.schedule)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["dropout_generator"] = _device_generator(self.device).get_state()

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from safetensors.torch import load_file, save_file
 
 from pathvlm_r1.model import Policy
+from pathvlm_r1.tracking import write_atomically
 
 Validate = Callable[[Policy], dict[str, float]]  # metrics, "accuracy" among them
 
@@ -43,7 +44,8 @@ class BestByValidation(Callback):  # type: ignore[misc]
         pl_module.log_dict({f"validation/{name}": value for name, value in metrics.items()}, batch_size=1)
         self.history.append({"step": float(step), **metrics})
         if self.best["step"] == step and trainer.is_global_zero:
-            save_file(trained_weights(pl_module.policy), self.path)
+            weights = trained_weights(pl_module.policy)
+            write_atomically(self.path, lambda partial: save_file(weights, partial))
 
     def restore_best(self, policy: Policy) -> None:
         """Put the best weights back into the policy."""

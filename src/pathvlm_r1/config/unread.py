@@ -1,0 +1,77 @@
+"""Keys that the chosen parts do not read: typed by a user they are an error, and a manifest leaves their groups out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from pathvlm_r1.config.rules import raise_any
+from pathvlm_r1.config.run import TrainConfig
+
+# Groups and keys that a stage has no use for.
+UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
+    "pretrain": ("dataset", "objective", "reward", "judge", "rollout", "evaluation", "model.recipe"),
+    "sft": ("objective", "model.recipe.grpo"),
+    "grpo": ("evaluation", "model.recipe.sft"),
+}
+UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
+    "evaluate": ("model.recipe",),
+    "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
+}
+
+
+def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:
+    """Refuse what the user typed, if nothing reads it.
+
+    Args:
+        typed: overrides as they stand on the command line, less Hydra's own.
+        composed: what Hydra made of them.
+
+    Raises:
+        ConfigError: all such keys, each with the choice that does not read it.
+    """
+    overrides = OverridesParser.create().parse_overrides(list(typed))
+    reasons = list(_reasons(composed))
+    raise_any(
+        "that nothing reads",
+        [
+            f"{override.key_or_group}: {reason}; leave it out"
+            for override in overrides
+            for reason in [next((why for part, why in reasons if _is_within(override.key_or_group, part)), None)]
+            if reason is not None
+        ],
+    )
+
+
+def recorded(config: TrainConfig) -> dict[str, Any]:
+    """The configuration for a manifest: without the groups that the stage does not read."""
+    unread = UNREAD_BY_STAGE[config.stage.name]
+    return {group: values for group, values in asdict(config).items() if group not in unread}
+
+
+def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    """Key or group -> why it is not read; the empty key stands for all but `resume`."""
+    if "resume" in composed and composed.resume is not None:
+        yield "", f"resume={composed.resume} goes on with that run's own configuration"
+    if "stage" in composed:
+        stage = composed.stage.name
+        yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
+        if "init" in composed.stage and composed.stage.init != "auto":
+            yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+    if "task" in composed and composed.task in UNREAD_BY_TASK:
+        yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
+    if "task" in composed and "runs" in composed and composed.runs is not None:
+        reason = f"runs={composed.runs} says which models are evaluated, and where"
+        yield from ((key, reason) for key in ("model", "output"))
+    if "reward" in composed and "process" not in composed.reward:
+        yield "judge", f"reward={composed.reward.name} has no term that a judge scores"
+
+
+def _is_within(key: str, part: str) -> bool:
+    if not part:
+        return key != "resume"
+    return key == part or key.startswith(f"{part}.")
