@@ -26,7 +26,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 demo: setup  ## base -> SFT -> GRPO(dual) -> evaluation -> report on the embedded model, 12 minutes on 2 cores
 	$(PYTHON) src/train.py experiment=demo
-	$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo
+	$(PYTHON) src/eval.py runs=outputs/demo
 	$(PYTHON) src/report.py runs=outputs/demo
 
 test: setup  ## all quick tests, under 10 minutes
@@ -48,10 +48,10 @@ study:  ## print the commands of the recorded studies
 	@echo "$(PYTHON) src/train.py -m experiment=demo seed=0,1,2"
 	@echo "$(PYTHON) src/train.py -m experiment=sft_continued seed=0,1,2  # and stage.max_steps: as long as GRPO took"
 	@echo "$(PYTHON) src/train.py -m experiment=shuffled_rewards seed=0,1,2"
-	@echo "$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo"
-	@echo "$(PYTHON) src/eval.py runs=outputs/demo output=outputs/demo evaluation=sampled"
+	@echo "$(PYTHON) src/eval.py runs=outputs/demo"
+	@echo "$(PYTHON) src/eval.py runs=outputs/demo evaluation=sampled"
 	@echo "$(PYTHON) src/report.py runs=outputs/demo out=experiments/demo"
 	@echo "# experiments/bccd: photographs of blood smears; dataset.root is your clone of BCCD"
 	@echo "$(PYTHON) src/train.py -m experiment=bccd dataset.root=<clone> seed=0,1,2"
-	@echo "$(PYTHON) src/eval.py runs=outputs/bccd output=outputs/bccd dataset=bccd dataset.root=<clone>"
+	@echo "$(PYTHON) src/eval.py runs=outputs/bccd dataset=bccd dataset.root=<clone>"
 	@echo "$(PYTHON) src/report.py runs=outputs/bccd out=experiments/bccd"

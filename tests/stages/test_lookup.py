@@ -7,8 +7,7 @@ import torch
 from tiny import tiny_encoder, tiny_policy
 
 from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
-from pathvlm_r1.stages import TrainingError, train_look_ups
-from pathvlm_r1.stages import muon_and_adamw
+from pathvlm_r1.stages import TrainingError, muon_and_adamw, train_look_ups
 from pathvlm_r1.stages.lookup import look_up_loss
 
 TASKS = [LookUp("A) nests\nB) sheets\nThis is sheets (", "B"), LookUp("C) glands\nThis is glands (", "C")]

@@ -7,7 +7,7 @@ import wandb
 from PIL import Image
 from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
 
-from pathvlm_r1.tracking import CompletionRow, build_logger, finish_summary, log_completion_table
+from pathvlm_r1.tracking import CompletionRow, build_logger, log_completion_table, summarised
 
 pytestmark = LIGHTNING_WARNINGS
 
@@ -80,7 +80,8 @@ def test_without_a_logger_nothing_is_written(tmp_path):
     assert logger is False
     for absent in (False, None):
         log_completion_table(absent, ROWS, 1)
-        finish_summary(absent, {"accuracy": 1.0})
+        with summarised(absent, {"accuracy": 1.0}):
+            pass
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,7 +127,8 @@ def test_an_offline_wandb_run_lies_in_the_run_folder_with_its_completions_and_sa
     run = logger.experiment
     assert (run.id, run.name, run.group, run.job_type) == (folder.name, "sft-phantom", "phantom", "sft")
     log_completion_table(logger, ROWS, 2)
-    finish_summary(logger, {})
+    with summarised(logger, {}):
+        pass
     (stored,) = (folder / "wandb").glob("offline-run-*")
     assert list(stored.glob("run-*.wandb"))
     (table,) = (stored / "files" / "media" / "table" / "samples").glob("completions*.json")
@@ -144,14 +146,22 @@ def test_the_summary_ends_its_wandb_run_so_that_a_child_gets_one_of_its_own(tmp_
     summaries = []
     finish = wandb.Run.finish
 
-    def finish_and_note(run, **settings):
-        summaries.append(dict(run.summary))
-        finish(run, **settings)
+    def finish_and_note(run, exit_code):
+        summaries.append((dict(run.summary), exit_code))
+        finish(run, exit_code=exit_code)
 
     monkeypatch.setattr(wandb.Run, "finish", finish_and_note)
     parent, child = (offline_logger(tmp_path / name, monkeypatch) for name in ("parent", "child"))
     assert parent.experiment.id == "parent"
-    finish_summary(parent, {"evaluation/phantom/accuracy": 0.5})
-    assert summaries[0]["evaluation/phantom/accuracy"] == 0.5
+    with summarised(parent, measured := {}):
+        measured |= {"evaluation/phantom/accuracy": 0.5, "validation": [{"step": 1.0}]}
+    summary, exit_code = summaries.pop()
+    assert summary["evaluation/phantom/accuracy"] == 0.5
+    assert "validation" not in summary
+    assert exit_code == 0
     assert child.experiment.id == "child"
-    finish_summary(child, {})
+    with pytest.raises(ZeroDivisionError), summarised(child, {"loss": 2.0}):
+        _ = 1 / 0
+    summary, exit_code = summaries.pop()
+    assert summary["loss"] == 2.0
+    assert exit_code == 1

@@ -44,12 +44,12 @@ from pathvlm_r1.tracking import (
     ensure_writable,
     export_model,
     find_finished,
-    finish_summary,
     graceful_interrupt,
     log_completion_table,
     new_manifest,
     read_manifest,
     run_record,
+    summarised,
 )
 
 SHOWN_COMPLETIONS = 8  # in a table of samples
@@ -170,7 +170,7 @@ def _run(
 ) -> None:
     seed_everything(config.seed, workers=True, verbose=False)
     logger = _logger(config, folder, launch)
-    with run_record(folder, _manifest(config, folder, samples)) as record:
+    with run_record(folder, _manifest(config, folder, samples)) as record, summarised(logger, record.measured):
         training = build_training(config, folder, samples, on_rollout=_sample_table(config, logger))
         if not isinstance(config.stage, PretrainConfig):
             announce_floor(config.dataset.name, samples, load_samples(config.dataset, "validation"))
@@ -183,7 +183,6 @@ def _run(
             record.is_interrupted = True
         elif trainer.is_global_zero:
             _finish(config, folder, training, record)
-    finish_summary(logger, {key: value for key, value in record.measured.items() if isinstance(value, int | float)})
     if record.is_interrupted:
         raise RunInterrupted(
             f"interrupted at step {trainer.global_step}; go on with: python src/train.py resume={folder.path}"

@@ -6,7 +6,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,11 +104,23 @@ def log_completion_table(logger: Logger | Literal[False] | None, rows: Sequence[
             file.writelines(lines)
 
 
-def finish_summary(logger: Logger | Literal[False] | None, values: Mapping[str, float], *, exit_code: int = 0) -> None:
-    """Write a run's final numbers into wandb's summary and end that run; elsewhere the manifest has them."""
-    if isinstance(logger, WandbLogger):
-        logger.experiment.summary.update(dict(values))
-        logger.experiment.finish(exit_code=exit_code)
+@contextmanager
+def summarised(logger: Logger | Literal[False] | None, measured: Mapping[str, Any]) -> Iterator[None]:
+    """End wandb's run with the numbers measured in it, as failed if it raises; elsewhere the manifest has them.
+
+    Args:
+        logger: of the run.
+        measured: filled while it runs; what is not a number stays out of the summary.
+    """
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        if isinstance(logger, WandbLogger):
+            numbers = {name: value for name, value in measured.items() if isinstance(value, int | float)}
+            logger.experiment.summary.update(numbers)
+            logger.experiment.finish(exit_code=exit_code)
 
 
 def _wandb_mode() -> Literal["online", "offline"] | None:
