@@ -246,8 +246,8 @@ def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
 
     def poisoned(policy, batch):
         calls.append(batch)
-        loss = original(policy, batch)
-        return loss * torch.nan if len(calls) == 2 else loss
+        loss, right = original(policy, batch)
+        return (loss * torch.nan if len(calls) == 2 else loss), right
 
     monkeypatch.setattr(sft, "supervised_loss", poisoned)
     outcome = entry("train", *TINY, "stage=sft", f"output={tmp_path}")

@@ -37,7 +37,14 @@ GRPO_COLUMNS = [
     "cap_hits", "empty", "looping", "gradient_norm", "learning_rate", "loss", "tokens_per_second",
     "seconds/rollout", "seconds/reward", "seconds/update", "sampler_mismatch",
 ]  # fmt: skip
-SFT_COLUMNS = ["sft/loss", "sft/gradient_norm", "sft/learning_rate", "sft/tokens", "validation/accuracy"]
+SFT_COLUMNS = [
+    "sft/loss",
+    "sft/token_accuracy",
+    "sft/gradient_norm",
+    "sft/learning_rate",
+    "sft/tokens",
+    "validation/accuracy",
+]
 PARENT_LOG = "pathvlm_r1.assembly.running"
 
 

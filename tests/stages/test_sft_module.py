@@ -73,7 +73,7 @@ def of_the_stock_model(policy, batch):
 def test_loss_and_gradient_are_those_of_the_stock_model_with_labels(adapter):
     policy = perturbed(tiny_policy(adapter))
     batch = tiny_encoder().batch(rows_of())
-    ours = supervised_loss(policy, batch) / learned_tokens([batch])
+    ours = supervised_loss(policy, batch)[0] / learned_tokens([batch])
     ours.backward()
     our_gradients = gradients(policy)
     policy.zero_grad()
@@ -90,7 +90,7 @@ def test_the_sum_does_not_depend_on_how_rows_are_split_and_padded(rows_per_forwa
     results = []
     for batches in (encoder.batches(rows, rows_per_forward), [encoder.batch([row]) for row in rows]):
         policy.zero_grad()
-        losses = [supervised_loss(policy, batch) for batch in batches]
+        losses = [supervised_loss(policy, batch)[0] for batch in batches]
         sum(losses).backward()
         assert learned_tokens(batches) == sum(len(row.completion_ids) for row in rows)
         results.append((sum(losses).detach(), gradients(policy)))
@@ -145,10 +145,10 @@ def test_training_lowers_the_loss_by_what_is_logged_and_moves_only_the_adapter(t
     rows = [SampleEncoder(tiny_encoder(), Contract()).row(sample) for sample in samples(8)]
     batch = tiny_encoder().batch(rows)
     with torch.no_grad():
-        at_start = float(supervised_loss(policy, batch))
+        at_start = float(supervised_loss(policy, batch)[0])
     trainer, _, _ = fitted(tmp_path, policy, max_steps=8)
     with torch.no_grad():
-        at_end = float(supervised_loss(policy.eval(), batch))
+        at_end = float(supervised_loss(policy.eval(), batch)[0])
     assert at_end < 0.95 * at_start
     assert trainer.global_step == 8
     assert trainer.datamodule.batches_done == 8
@@ -162,10 +162,26 @@ def test_the_logged_loss_is_the_mean_over_the_steps_tokens(tmp_path):
     stream = ItemStream.shuffled(samples(8), batch_size=4, seed=0)
     batch = tiny_encoder().batch([encoder.row(sample) for sample in stream.batch(0)])
     with torch.no_grad():
-        expected = float(supervised_loss(policy, batch)) / learned_tokens([batch])
+        expected = float(supervised_loss(policy, batch)[0]) / learned_tokens([batch])
     trainer, _, _ = fitted(tmp_path, policy, max_steps=1, rows_per_forward=3)
     assert float(trainer.callback_metrics["sft/loss"]) == pytest.approx(expected, rel=1e-6)
     assert float(trainer.callback_metrics["sft/tokens"]) == learned_tokens([batch])
+
+
+def test_the_logged_token_accuracy_is_that_of_the_stock_models_likeliest_tokens(tmp_path):
+    policy, encoder = tiny_policy(), SampleEncoder(tiny_encoder(), Contract())
+    stream = ItemStream.shuffled(samples(8), batch_size=4, seed=0)
+    right = total = 0
+    for row in map(encoder.row, stream.batch(0)):
+        batch = tiny_encoder().batch([row])
+        with torch.no_grad():
+            likeliest = policy.core.lm_head(policy.hidden_states(batch))[0].argmax(dim=-1).tolist()
+        ids = row.prompt.token_ids + row.completion_ids
+        start = len(row.prompt.token_ids)
+        right += sum(likeliest[place - 1] == ids[place] for place in range(start, len(ids)))
+        total += len(row.completion_ids)
+    trainer, _, _ = fitted(tmp_path, policy, max_steps=1, rows_per_forward=3)
+    assert float(trainer.callback_metrics["sft/token_accuracy"]) == pytest.approx(right / total, rel=1e-6)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
@@ -16,8 +17,8 @@ from pathvlm_r1.stages.faults import require_finite
 from pathvlm_r1.stages.optimisation import Optimizers, Schedule, adamw, apply_gradients, current_rate, scheduled
 
 
-def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
-    """Sum of the cross-entropy over the learned tokens, in nats.
+def supervised_loss(policy: Policy, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+    """Sum of the cross-entropy over the learned tokens in nats, and how many of them are the likeliest token.
 
     The head runs on the positions that predict a learned token, never on the prompt.
     """
@@ -26,7 +27,8 @@ def supervised_loss(policy: Policy, batch: TokenBatch) -> Tensor:
     hidden = policy.hidden_states(batch)[:, :-1][is_learned]  # [tokens, D]
     logits = policy.core.lm_head(hidden)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return nn.functional.cross_entropy(logits, targets[is_learned], reduction="sum")
+    right = (logits.argmax(dim=-1) == targets[is_learned]).sum()
+    return nn.functional.cross_entropy(logits, targets[is_learned], reduction="sum"), right
 
 
 def learned_tokens(batches: Sequence[TokenBatch]) -> int:
@@ -58,6 +60,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self.gradient_clip = gradient_clip
         self.folder = folder
         self.optimizers_of = optimizers
+        self.token_accuracy = MeanMetric()  # of one optimiser step, over all processes
         self._dropout_state: Tensor | None = None  # of a resumed run, until its first step
 
     def on_fit_start(self) -> None:
@@ -70,15 +73,20 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         shares = []
         for batch in batches:
             # Divided by the tokens of all processes, and multiplied back where DDP averages gradients over them.
-            share = supervised_loss(self.policy, batch.to(self.device)) / tokens * self.trainer.world_size
+            loss, right = supervised_loss(self.policy, batch.to(self.device))
+            share = loss / tokens * self.trainer.world_size
             require_finite(share, step=self.global_step, folder=self.folder, batch={"rows": self._texts(batch)})
             self.manual_backward(share)
             shares.append(share.detach())
+            self.token_accuracy.update(right / learned_tokens([batch]), weight=learned_tokens([batch]))
         rate = current_rate(self)
         norm = apply_gradients(self, self.gradient_clip)
         self.trainer.datamodule.batches_done += 1
-        loss = torch.stack(shares).sum()
-        described = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens)}
+        described = {
+            "loss": torch.stack(shares).sum(), "token_accuracy": self.token_accuracy.compute(),
+            "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens),
+        }  # fmt: skip
+        self.token_accuracy.reset()
         self.log_dict({f"sft/{name}": value for name, value in described.items()}, batch_size=1)
 
     def _over_processes(self, count: int) -> int:
