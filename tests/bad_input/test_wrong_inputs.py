@@ -13,6 +13,7 @@ from running import (
     TINY,
     TINY_DATA,
     TINY_GRPO,
+    TINY_SFT,
     Outcome,
     are_equal,
     entry,
@@ -199,7 +200,7 @@ def test_weights_that_are_cut_off_end_in_a_message(tmp_path):
 @pytest.mark.parametrize("overrides", [("stage=sft",), ("stage=grpo",)])
 def test_an_output_that_is_a_file_is_refused(overrides, tmp_path):
     (tmp_path / "out").write_text("")
-    outcome = entry("train", *overrides, *TINY, f"output={tmp_path / 'out'}")
+    outcome = entry("train", *overrides, *TINY_SFT, f"output={tmp_path / 'out'}")
     assert_refused(outcome, "no run was started", "Set output= to a folder that you may write to")
 
 
@@ -207,7 +208,7 @@ def test_an_output_that_is_a_file_is_refused(overrides, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_an_output_without_write_permission_is_refused(tmp_path):
     (tmp_path / "out").mkdir(mode=0o555)
-    outcome = entry("train", "stage=sft", *TINY, f"output={tmp_path / 'out'}")
+    outcome = entry("train", "stage=sft", *TINY_SFT, f"output={tmp_path / 'out'}")
     assert_refused(outcome, "no permission to write here", "no run was started")
 
 
@@ -232,7 +233,7 @@ def test_a_full_disk_during_a_checkpoint_fails_with_a_message_and_keeps_the_earl
         original(path)
 
     monkeypatch.setattr(files, "sync", sync)
-    outcome = entry("train", *TINY, "stage=sft", f"output={tmp_path}/out")
+    outcome = entry("train", *TINY_SFT, "stage=sft", f"output={tmp_path}/out")
     assert_refused(outcome, "last.ckpt", "no room for it", "the older last.ckpt is unchanged")
     ((run, manifest),) = runs_below(tmp_path / "out")
     assert (manifest.status, manifest.error.split(":")[0]) == ("failed", "TrackingError")
@@ -250,7 +251,7 @@ def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
         return (loss * torch.nan if len(calls) == 2 else loss), right
 
     monkeypatch.setattr(sft, "supervised_loss", poisoned)
-    outcome = entry("train", *TINY, "stage=sft", f"output={tmp_path}")
+    outcome = entry("train", *TINY_SFT, "stage=sft", f"output={tmp_path}")
     ((run, manifest),) = runs_below(tmp_path)
     saved = run.path / "non_finite_step_1.json"
     assert_refused(outcome, "loss of optimiser step 1 is nan", str(saved))

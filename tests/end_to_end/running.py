@@ -39,11 +39,11 @@ TINY_DATA = (
     "dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.out_of_domain=[phantom_ct]",
     "model.max_completion_tokens=16",
 )  # fmt: skip
-TINY = (
+TINY_SFT = (
     *TINY_DATA, "logger=csv", "model.recipe.sft.max_steps=2", "model.recipe.sft.rows_per_step=4",
     "model.recipe.sft.rows_per_forward=4", "model.recipe.sft.validation_every=2",
-    "model.recipe.grpo.max_steps=4", "model.recipe.grpo.prompts_per_step=2",
 )  # fmt: skip
+TINY = (*TINY_SFT, "model.recipe.grpo.max_steps=4", "model.recipe.grpo.prompts_per_step=2")
 TINY_GRPO = ("stage=grpo", "stage.group_size=4", "stage.temperature=1.5", "trainer.max_steps=2")
 
 

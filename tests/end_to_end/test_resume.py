@@ -6,8 +6,8 @@ import signal
 import pytest
 from running import (
     LIGHTNING_WARNINGS,
-    TINY,
     TINY_GRPO,
+    TINY_SFT,
     are_equal,
     exported,
     interrupted_in_batch,
@@ -110,7 +110,7 @@ def test_what_cannot_be_resumed_is_refused_with_the_reason(tmp_path):
 
 
 def test_control_c_ends_the_command_cleanly_with_the_way_to_go_on(tmp_path):
-    process = started("train", *TINY, *SFT, "stage.max_steps=100", "output=runs", cwd=tmp_path)
+    process = started("train", *TINY_SFT, *SFT, "stage.max_steps=100", "output=runs", cwd=tmp_path)
     for line in process.stdout:
         if line.startswith("sft-phantom-s0 10/100"):  # the first of its ten progress lines
             process.send_signal(signal.SIGINT)
@@ -128,7 +128,7 @@ def test_control_c_ends_the_command_cleanly_with_the_way_to_go_on(tmp_path):
 @pytest.mark.parametrize("tenth", [20, 30])
 def test_after_a_kill_the_last_checkpoint_still_resumes(tenth, tmp_path):
     overrides = (*SFT, "stage.max_steps=200", "stage.validation_every=200", f"output={tmp_path}/runs")
-    process = started("train", *TINY, *overrides, cwd=tmp_path)
+    process = started("train", *TINY_SFT, *overrides, cwd=tmp_path)
     for line in process.stdout:
         if line.startswith(f"sft-phantom-s0 {tenth * 4}/200"):  # between two checkpoints, or in the middle of one
             os.kill(process.pid, signal.SIGKILL)

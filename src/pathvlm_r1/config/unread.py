@@ -16,7 +16,7 @@ from pathvlm_r1.config.run import TrainConfig
 UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
     "pretrain": ("dataset", "objective", "reward", "judge", "rollout", "evaluation", "model.recipe"),
     "sft": ("objective", "model.recipe.grpo"),
-    "grpo": ("evaluation", "model.recipe.sft"),
+    "grpo": ("evaluation",),  # the recipe of SFT is that of its parent
 }
 UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "evaluate": ("model.recipe",),

@@ -1,0 +1,68 @@
+"""The README's commands: every one composes and is read as a whole; those for the embedded model run, shortened."""
+
+import re
+import shlex
+
+import pytest
+from composing import schema_of
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL import Image
+from running import LIGHTNING_WARNINGS, ROOT, TINY_DATA, TINY_SFT, composed, entry, runs_below
+
+from pathvlm_r1.config import refuse_unread
+
+pytestmark = LIGHTNING_WARNINGS
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^    python src/(\w+)\.py (.*)$", README, flags=re.MULTILINE)
+SHORT_GRPO = ("model.recipe.grpo.prompts_per_step=2", "stage.group_size=2", "trainer.max_steps=1")
+
+
+def alternatives(arguments: str) -> list[list[str]]:
+    """The overrides of a command; those of a sweep once with the first and once with the last value of each key."""
+    typed = shlex.split(arguments.partition("#")[0])
+    if "-m" not in typed:
+        return [typed]
+    sweep = OverridesParser.create().parse_overrides([override for override in typed if override != "-m"])
+    values = [
+        (o.get_key_element(), list(o.sweep_string_iterator()) if o.is_sweep_override() else None, o) for o in sweep
+    ]
+    return [[f"{key}={choices[end]}" if choices else one.input_line for key, choices, one in values] for end in (0, -1)]
+
+
+def test_there_are_commands_for_every_entry_point():
+    assert {name for name, _ in COMMANDS} == {path.stem for path in (ROOT / "src").glob("*.py")}
+
+
+@pytest.mark.parametrize(("name", "arguments"), COMMANDS, ids=[f"{name} {rest}" for name, rest in COMMANDS])
+def test_a_command_composes_and_all_that_it_types_is_read(name, arguments):
+    for typed in alternatives(arguments.replace("<run>", "20260711-093000-sft")):
+        settings = composed(name, *typed)
+        refuse_unread(typed, settings)
+        schema_of(name, typed).checked(settings)
+
+
+@pytest.mark.medium
+def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    Image.effect_noise((64, 64), 80).convert("RGB").save("picture.png")
+    ours = [rest for name, rest in COMMANDS if name == "train" and re.fullmatch(r"stage=(sft|grpo reward=dual)", rest)]
+    assert len(ours) == 2
+    for rest in ours:
+        shortened = SHORT_GRPO if "grpo" in rest else ()
+        outcome = entry("train", *shlex.split(rest), *TINY_SFT, *shortened)
+        assert outcome.status == 0, outcome.text
+    runs = runs_below(tmp_path / "outputs")
+    assert [manifest.arm for _, manifest in runs] == ["sft", "grpo"], "GRPO found its parent"
+    for name, rest in COMMANDS:
+        if name == "train":
+            continue
+        typed = shlex.split(rest.replace("<run>", runs[0][0].path.name))
+        short = {"eval": TINY_DATA if "task=predict" not in typed else TINY_DATA[2:], "data": TINY_DATA[:2]}
+        if name == "eval" and "dataset=phantom_ct" in typed:
+            short["eval"] = ("dataset.splits.test=6",)
+        outcome = entry(name, *typed, *short.get(name, ()), *(["replicates=50"] if name == "report" else []))
+        assert outcome.status == 0, outcome.text
+    assert "accuracy" in (tmp_path / "outputs" / "report.md").read_text()
+    assert (tmp_path / "docs" / "phantoms.png").is_file()
