@@ -13,7 +13,7 @@ from pathvlm_r1.tracking import RunFolder, TrackingError, read_manifest
 BASE = "base"
 GREEDY = "greedy"
 CONTROLS = ("blank", "shuffled")
-ARM_ORDER = (BASE, "sft", "sft_continued", "grpo")
+ARM_ORDER = (BASE, "sft", "sft_continued", "grpo", "grpo_shuffled")
 
 Entry = TypeVar("Entry")
 Key = TypeVar("Key", bound=Hashable)

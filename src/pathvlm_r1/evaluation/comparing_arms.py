@@ -21,7 +21,7 @@ from pathvlm_r1.evaluation.items import Item, read_items
 from pathvlm_r1.evaluation.statistics import Floats, Interval
 from pathvlm_r1.tracking import TrackingError
 
-PAIRS = (("sft", "grpo"), ("sft_continued", "grpo"), (BASE, "sft"))
+PAIRS = (("sft", "grpo"), ("sft_continued", "grpo"), ("sft", "grpo_shuffled"), (BASE, "sft"))
 METRICS: Mapping[str, Callable[[Item], float | None]] = {
     "accuracy": lambda item: item.correct,
     "process": lambda item: item.process,
