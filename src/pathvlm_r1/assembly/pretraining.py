@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from pathvlm_r1.config import PretrainConfig, TrainConfig
 from pathvlm_r1.data.lookups import LESSONS, Lesson, LookUp, look_ups
@@ -40,9 +42,12 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
         vision_layers=size.vision_layers, seed=config.seed,
     )  # fmt: skip
     policy = Policy(model, suppressed_ids=[], temperature=1.0, cached_pictures=stage.pictures * len(ONTOLOGIES))
-    _once("vision", folder, policy, lambda: _train_vision(config, stage, policy, encoder))
-    model.model.visual.requires_grad_(requires_grad=False)
-    _once("look_ups", folder, policy, lambda: _train_look_ups(config, stage, policy, encoder))
+    visual, language = model.model.visual, model.model.language_model
+    _once(visual, folder.checkpoints / "vision.safetensors", lambda: _train_vision(config, stage, policy, encoder))
+    visual.requires_grad_(requires_grad=False)
+    _once(
+        language, folder.checkpoints / "look_ups.safetensors", lambda: _train_look_ups(config, stage, policy, encoder)
+    )
 
     def encode(exercise: Any) -> EncodedRow:
         given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
@@ -59,15 +64,13 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
     return module, ItemStream(source, batch_size=stage.rows_per_step)
 
 
-def _once(phase: str, folder: RunFolder, policy: Policy, train: Callable[[], None]) -> None:
-    """Train a phase, or take what it left in the run's folder before an interruption."""
-    path = folder.checkpoints / f"{phase}.safetensors"
+def _once(part: nn.Module, path: Path, train: Callable[[], None]) -> None:
+    """Train a part of the model, or take what this phase left in the run's folder before an interruption."""
     if path.is_file():
-        policy.load_state_dict(load_file(path), strict=False)
+        part.load_state_dict(load_file(path))
         return
     train()
-    weights = {name: parameter.detach().clone() for name, parameter in policy.named_parameters()}
-    write_atomically(path, lambda partial: save_file(weights, partial))
+    write_atomically(path, lambda partial: save_file(part.state_dict(), partial))
 
 
 def _train_vision(config: TrainConfig, stage: PretrainConfig, policy: Policy, encoder: Encoder) -> None:

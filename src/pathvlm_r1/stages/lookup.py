@@ -51,16 +51,20 @@ def train_look_ups(
 
 
 def look_up_loss(policy: Policy, encoder: Encoder, tasks: Sequence[LookUp]) -> tuple[Tensor, float]:
-    """Mean cross-entropy of the letters, and the share of them that are the most likely token."""
-    tokenize = encoder.tokenizer
-    rows = [
-        EncodedRow(EncodedPrompt(tokenize(task.text)["input_ids"], None, None), tokenize(task.letter)["input_ids"])
-        for task in tasks
-    ]
-    batch = encoder.batch(rows).to(policy.device)
-    last = torch.tensor([len(row.prompt.token_ids) - 1 for row in rows], device=policy.device)
-    states = policy.hidden_states(batch)[torch.arange(len(rows), device=policy.device), last]
-    logits = policy.core.lm_head(states)  # [N, V]
-    targets = torch.tensor([row.completion_ids[0] for row in rows], device=policy.device)
-    right = float((logits.argmax(dim=-1) == targets).double().mean())
-    return nn.functional.cross_entropy(logits, targets), right
+    """Mean cross-entropy of the letters at the ends of all pieces, and the share of right ones at the last."""
+    token_ids: list[list[int]] = []
+    rows, places, letters, is_last = [], [], [], []
+    for row, task in enumerate(tasks):
+        token_ids.append([])
+        for index, (text, letter) in enumerate(task.pieces):
+            token_ids[row] += encoder.tokenizer(text)["input_ids"]
+            rows.append(row)
+            places.append(len(token_ids[row]) - 1)
+            letters += encoder.tokenizer(letter)["input_ids"]
+            is_last.append(index == len(task.pieces) - 1)
+    batch = encoder.batch([EncodedRow(EncodedPrompt(ids, None, None), []) for ids in token_ids]).to(policy.device)
+    states = policy.hidden_states(batch)[rows, places]  # [pieces, D]
+    logits = policy.core.lm_head(states)  # [pieces, V]
+    targets = torch.tensor(letters, device=policy.device)
+    is_right = (logits.argmax(dim=-1) == targets)[torch.tensor(is_last, device=policy.device)]
+    return nn.functional.cross_entropy(logits, targets), float(is_right.double().mean())
