@@ -10,7 +10,10 @@ from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
 from pathvlm_r1.stages import TrainingError, muon_and_adamw, train_look_ups
 from pathvlm_r1.stages.lookup import look_up_loss
 
-TASKS = [LookUp("A) nests\nB) sheets\nThis is sheets (", "B"), LookUp("C) glands\nThis is glands (", "C")]
+TASKS = [
+    LookUp((("A) nests", "A"), ("\nB) sheets", "B"), ("\nThis is sheets", "B"), (" (", "B"))),
+    LookUp((("C) glands", "C"), ("\nThis is glands", "C"), (" (", "C"))),
+]
 EASY = Lesson(options=2, has_names=False, filler=0, rows=1, passed_at=0.9)
 
 
@@ -21,15 +24,17 @@ def train(policy, tasks, max_steps):
     )  # fmt: skip
 
 
-def test_the_loss_is_the_letters_alone_whatever_the_lengths_of_the_rows():
+def test_the_loss_is_that_of_the_letters_at_the_ends_of_pieces_whatever_the_lengths_of_the_rows():
     policy, encoder = tiny_policy(), tiny_encoder()
     loss, right = look_up_loss(policy, encoder, TASKS)
     by_hand, hits = [], []
     for task in TASKS:
-        ids = torch.tensor([encoder.tokenizer(task.text)["input_ids"]])
-        logits = policy.model(input_ids=ids).logits[0, -1]
-        target = encoder.tokenizer.convert_tokens_to_ids(task.letter)
-        by_hand.append(-logits.log_softmax(-1)[target])
+        for count in range(1, len(task.pieces) + 1):
+            text = "".join(piece for piece, _ in task.pieces[:count])
+            ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
+            logits = policy.model(input_ids=ids).logits[0, -1]
+            target = encoder.tokenizer.convert_tokens_to_ids(task.pieces[count - 1][1])
+            by_hand.append(-logits.log_softmax(-1)[target])
         hits.append(float(logits.argmax() == target))
     torch.testing.assert_close(loss, torch.stack(by_hand).mean())
     assert right == sum(hits) / len(hits)
