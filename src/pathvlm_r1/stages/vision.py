@@ -58,6 +58,8 @@ class FindingProbe(nn.Module):
             columns = slice(start, start + len(phrases))
             start += len(phrases)
             rows = [row for row, shown in enumerate(findings) if attribute in shown]
+            if not rows:
+                continue  # no picture of that modality
             target = torch.tensor([phrases.index(findings[row][attribute]) for row in rows], device=votes.device)
             together = pooled[rows, columns]
             alone = votes[rows][..., columns].flatten(0, 1)
