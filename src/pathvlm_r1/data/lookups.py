@@ -33,11 +33,11 @@ class Lesson:
 
 LESSON_WINDOW = 20  # optimiser steps
 LESSONS = (
-    Lesson(options=2, has_names=False, filler=0, rows=256, passed_at=0.95),
-    Lesson(options=3, has_names=False, filler=0, rows=192, passed_at=0.95),
-    Lesson(options=4, has_names=False, filler=0, rows=160, passed_at=0.95),
-    Lesson(options=4, has_names=True, filler=0, rows=128, passed_at=0.9),
-    Lesson(options=4, has_names=True, filler=2, rows=96, passed_at=0.9),
+    Lesson(options=2, has_names=False, filler=0, rows=256, passed_at=0.9),
+    Lesson(options=3, has_names=False, filler=0, rows=192, passed_at=0.9),
+    Lesson(options=4, has_names=False, filler=0, rows=160, passed_at=0.9),
+    Lesson(options=4, has_names=True, filler=0, rows=128, passed_at=0.85),
+    Lesson(options=4, has_names=True, filler=2, rows=96, passed_at=0.8),
 )
 
 
