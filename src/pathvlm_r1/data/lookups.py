@@ -36,8 +36,8 @@ LESSONS = (
     Lesson(options=2, has_names=False, filler=0, rows=256, passed_at=0.9),
     Lesson(options=3, has_names=False, filler=0, rows=192, passed_at=0.9),
     Lesson(options=4, has_names=False, filler=0, rows=160, passed_at=0.9),
-    Lesson(options=4, has_names=True, filler=0, rows=128, passed_at=0.85),
-    Lesson(options=4, has_names=True, filler=2, rows=96, passed_at=0.8),
+    Lesson(options=4, has_names=True, filler=0, rows=128, passed_at=0.9),
+    Lesson(options=4, has_names=True, filler=2, rows=96, passed_at=0.85),
 )
 
 

@@ -8,11 +8,14 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
 from pathvlm_r1.model import EncodedPrompt, EncodedRow, Encoder, Policy
 from pathvlm_r1.stages.faults import TrainingError
-from pathvlm_r1.stages.optimisation import muon_and_adamw
+from pathvlm_r1.stages.optimisation import inverse_decay, muon_and_adamw
+
+FULL_RATE_STEPS = 150  # of a lesson at the full rate, which finds a look-up and then keeps it from getting reliable
 
 Source = Callable[[Lesson], Iterator[LookUp]]
 
@@ -33,6 +36,7 @@ def train_look_ups(
     for index, lesson in enumerate(lessons):
         recent: deque[float] = deque(maxlen=LESSON_WINDOW)
         tasks = source(lesson)
+        schedules = [LambdaLR(optimizer, inverse_decay(full_steps=FULL_RATE_STEPS)) for optimizer in optimizers]
         while len(recent) < LESSON_WINDOW or sum(recent) / LESSON_WINDOW < lesson.passed_at:
             if done == max_steps:
                 raise TrainingError(
@@ -42,8 +46,9 @@ def train_look_ups(
             loss, right = look_up_loss(policy, encoder, list(islice(tasks, lesson.rows)))
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(policy.core.model.language_model.parameters(), gradient_clip)
-            for optimizer in optimizers:
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
                 optimizer.step()
+                schedule.step()
                 optimizer.zero_grad(set_to_none=True)
             done += 1
             recent.append(right)

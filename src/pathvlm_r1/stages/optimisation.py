@@ -36,6 +36,11 @@ def linear_decay(*, total_steps: int) -> Schedule:
     return lambda step: max(0.0, 1 - step / total_steps)
 
 
+def inverse_decay(*, full_steps: int) -> Schedule:
+    """The factor of the peak rate: 1 for `full_steps` steps, then falling as one over the steps done."""
+    return lambda step: min(1.0, full_steps / max(1, step))
+
+
 def adamw(module: nn.Module, *, learning_rate: float, weight_decay: float) -> list[Optimizer]:
     """AdamW over what trains; weight decay only on matrices."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
