@@ -12,8 +12,8 @@ from pathvlm_r1.tracking import RunInterrupted, read_manifest
 pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
 TINY_PRETRAINING = (
-    "stage=pretrain", "logger=csv", "stage.max_steps=3", "stage.rows_per_step=4", "stage.pictures=4", "stage.image_size=56",
-    "stage.vocabulary_size=400", "stage.vision.max_steps=2", "stage.vision.pictures_per_step=3",
+    "stage=pretrain", "logger=csv", "stage.max_steps=3", "stage.rows_per_step=4", "stage.pictures=4",
+    "stage.image_size=56", "stage.vocabulary_size=400", "stage.vision.max_steps=2", "stage.vision.pictures_per_step=3",
     "stage.architecture={hidden: 64, layers: 2, vision_hidden: 48, vision_layers: 1}",
 )  # fmt: skip
 
