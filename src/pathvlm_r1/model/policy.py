@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -63,6 +64,13 @@ class Policy(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    def frozen_copy(self) -> Policy:
+        """The same policy with weights that stay; what is frozen already, and the features of pictures, is shared."""
+        shared: dict[int, Any] = {id(p): p for p in self.parameters() if not p.requires_grad}
+        if self.is_vision_frozen:
+            shared[id(self._cache)] = self._cache
+        return copy.deepcopy(self, shared).requires_grad_(requires_grad=False).eval()
 
     @property
     def is_vision_frozen(self) -> bool:

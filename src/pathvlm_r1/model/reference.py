@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -26,10 +25,10 @@ class Reference(Protocol):
 
 
 class FrozenCopy:
-    """For full fine-tuning: a second set of weights."""
+    """For full fine-tuning: a second set of the weights that train."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = copy.deepcopy(policy).requires_grad_(requires_grad=False).eval()
+        self._policy = policy.frozen_copy()
 
     @torch.no_grad()
     def log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
