@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,17 @@ from pathvlm_r1.stages import (
 from pathvlm_r1.tracking import RunFolder, progress_over, write_atomically
 
 CORPUS_EXERCISES = 6000  # that the tokenizer is trained on
+CORPUS_SHARES = {  # fixed: the tokenizer must not change with what is exercised how often
+    "name_findings": 0.32, "recall_fact": 0.06, "conclude": 0.16, "derive": 0.18, "add_up": 0.04, "look_up": 0.10,
+    "answer": 0.14,
+}  # fmt: skip
 
 
 def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> tuple[SFTModule, ItemStream]:
     """The language phase, on a model whose vision tower has just been trained and is now frozen."""
     source = ExerciseSource(config.seed, stage.image_size, stage.pictures, dict(stage.shares))
-    tokenizer = train_tokenizer(tokenizer_corpus(source, CORPUS_EXERCISES), stage.vocabulary_size)
+    corpus = tokenizer_corpus(replace(source, shares=CORPUS_SHARES), CORPUS_EXERCISES)
+    tokenizer = train_tokenizer(corpus, stage.vocabulary_size)
     encoder = Encoder(nano_processor(tokenizer))
     size = stage.architecture
     model = nano_model(
