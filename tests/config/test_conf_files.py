@@ -47,7 +47,7 @@ STAGE_ROWS = spread(
 )  # fmt: skip
 EVAL_ROWS = spread(
     list(product(choices("dataset"), choices("reward")))[::3],
-    "task", "model", "adapter", "trainer", "judge", "rollout", "evaluation",
+    "task", "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
 
 

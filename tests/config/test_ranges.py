@@ -81,6 +81,7 @@ OTHER_GROUPS = [
     ("stage=pretrain", "stage.architecture.layers", 0, "at least 1"),
     ("stage=pretrain", "stage.architecture.hidden", 100, "a multiple of 32, the width of a head"),
     ("stage=pretrain", "stage.look_up.max_steps", 0, "at least 1"),
+    ("stage=pretrain", "stage.look_up.rehearsed", 0, "at least 1"),
     ("stage=pretrain", "stage.architecture.vision_hidden", 100, "a multiple of 24, the width of a head"),
     ("adapter=lora", "adapter.r", 0, "at least 1, the rank of an adapter"),
     ("adapter=lora", "adapter.alpha", 0, "at least 1: alpha / r scales what an adapter adds"),
@@ -109,7 +110,7 @@ def test_shares_are_not_negative_and_sum_to_one():
     assert message_of("train", [], {"dataset.style_shares": {"terse": -1, "partial": 1, "complete": 1}}) == (
         "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"
     )
-    assert message_of("train", ["stage=pretrain"], {"stage.shares.answer": 0.17}).endswith("these to 1.1")
+    assert message_of("train", ["stage=pretrain"], {"stage.shares.answer": 0.26}).endswith("these to 1.1")
     assert message_of("train", ["dataset=bccd"], {"dataset.style_shares.terse": 0}).endswith("these to 0.4")
 
 

@@ -10,6 +10,7 @@ import pytest
 from configured_phantoms import PRETRAINING
 from phantom_truth import is_fact, is_right, question_type
 from scipy import stats
+from tiny import tiny_encoder
 
 from pathvlm_r1.data.phantom import ONTOLOGIES
 from pathvlm_r1.data.pretraining import ExerciseSource, tokenizer_corpus
@@ -161,11 +162,12 @@ def test_one_letter_is_looked_up_at_several_distances_from_its_name():
     assert set(sentences_after) == {1, 2, 3, 4}
 
 
-def test_answers_are_bare_letters_and_right():
+def test_answers_are_a_name_with_its_letter_and_right():
     for exercise in exercises()["answer"]:
         options = dict(OPTION.findall(exercise.prompt))
-        assert exercise.target in options
-        assert is_keyed(exercise, options[exercise.target], set(exercise.image.findings.values()))
+        name, letter = NAMED_LETTER.fullmatch(exercise.target).groups()
+        assert options[letter] == name
+        assert is_keyed(exercise, name, set(exercise.image.findings.values()))
         assert exercise.given == ""
 
 
@@ -186,3 +188,29 @@ def test_the_tokenizer_reads_every_word_of_the_ontologies():
     missing = {phrase for ontology in ONTOLOGIES.values() for phrase in ontology.phrases if phrase not in corpus}
     assert missing == set()
     assert "red cell" in corpus
+
+
+def test_a_look_up_in_a_dialogue_asks_every_listed_option_and_one_named_later_for_its_letter():
+    for index in range(60):
+        task = SOURCE.look_up(index, tiny_encoder().rendered)
+        assert SOURCE.look_up(index, tiny_encoder().rendered) == task
+        whole = "".join(text for text, _ in task.pieces)
+        by_letter = dict(OPTION.findall(whole.replace("<|im_end|>", "\n")))
+        assert [letter for _, letter in task.pieces[:4]] == list(by_letter)
+        assert all(text.endswith(by_letter[letter]) for text, letter in task.pieces[:4])
+        named = whole.rpartition("This is ")[2].removesuffix(" (")
+        assert by_letter[task.pieces[-1][1]] == by_letter[task.pieces[-2][1]] == named
+        assert whole.count("<|im_start|>assistant") == 1
+
+
+def test_the_letters_that_look_ups_in_dialogues_ask_for_are_balanced():
+    letters = Counter(SOURCE.look_up(index, tiny_encoder().rendered).pieces[-1][1] for index in range(400))
+    assert stats.chisquare([letters[letter] for letter in "ABCD"]).pvalue > 1e-3
+
+
+def test_the_pieces_of_a_look_up_in_a_dialogue_have_the_tokens_of_the_whole():
+    tokenize = tiny_encoder().tokenizer
+    for index in range(20):
+        task = SOURCE.look_up(index, tiny_encoder().rendered)
+        pieces = [token for text, _ in task.pieces for token in tokenize(text)["input_ids"]]
+        assert pieces == tokenize("".join(text for text, _ in task.pieces))["input_ids"]

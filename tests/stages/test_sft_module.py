@@ -228,3 +228,21 @@ def test_the_optimiser_follows_the_schedule(tmp_path):
     schedule = warmup_cosine(warmup_share=0.5, total_steps=4)
     _, _, rates = fitted(tmp_path, tiny_policy(dtype=torch.float32), max_steps=4, schedule=schedule)
     assert rates == pytest.approx([1e-2 * schedule(step) for step in range(4)])
+
+
+def test_a_rehearsal_adds_its_own_gradient_in_every_step(tmp_path):
+    def weight(policy):
+        return policy.core.lm_head.weight
+
+    plain, rehearsing = tiny_policy(), tiny_policy()
+    asked = []
+
+    def rehearsal(step):
+        asked.append(step)
+        return 3.0 * weight(rehearsing).sum()
+
+    _, without, _ = fitted(tmp_path, plain, max_steps=1)
+    _, once, _ = fitted(tmp_path, rehearsing, max_steps=1, rehearsal=rehearsal)
+    (name,) = [name for name, parameter in rehearsing.named_parameters() if parameter is weight(rehearsing)]
+    assert_close(once[0][name], without[0][name] + 3.0, rtol=1e-12, atol=1e-12)
+    assert asked == [0]

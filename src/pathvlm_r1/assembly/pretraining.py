@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from pathvlm_r1.config import PretrainConfig, TrainConfig
 from pathvlm_r1.data.lookups import LESSONS, Lesson, LookUp, look_ups
@@ -22,6 +22,7 @@ from pathvlm_r1.stages import (
     FindingProbe,
     PictureBatch,
     SFTModule,
+    look_up_loss,
     muon_and_adamw,
     train_look_ups,
     train_vision,
@@ -61,11 +62,16 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
         prompt = encoder.prompt(exercise.prompt, exercise.image, image_key=key)
         return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
 
+    def rehearsal(step: int) -> Tensor:
+        first = step * stage.look_up.rehearsed
+        tasks = [source.look_up(first + index, encoder.rendered) for index in range(stage.look_up.rehearsed)]
+        return look_up_loss(policy, encoder, tasks)[0]
+
     module = SFTModule(
         policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
-        optimizers=muon_and_adamw,
+        optimizers=muon_and_adamw, rehearsal=rehearsal,
     )  # fmt: skip
     return module, ItemStream(source, batch_size=stage.rows_per_step)
 

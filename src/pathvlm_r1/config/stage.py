@@ -63,6 +63,7 @@ class LookUpPhaseConfig:
 
     max_steps: int
     learning_rate: float
+    rehearsed: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

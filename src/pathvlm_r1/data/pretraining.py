@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pathvlm_r1.contract import Contract
+from pathvlm_r1.data.lookups import LookUp
 from pathvlm_r1.data.phantom.dataset import PhantomImage, PhantomSource
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES, Ontology
 from pathvlm_r1.data.rationale import Style, concludes, excludes, join, means, read, shows
@@ -68,11 +69,23 @@ class ExerciseSource:
     def __call__(self, index: int) -> Exercise:
         """The exercise at an index, always the same."""
         random = np.random.default_rng((self.seed, index))
-        kind = str(random.choice(list(self.shares), p=list(self.shares.values())))
+        kinds = [kind for kind in _KINDS if kind in self.shares]  # by a fixed order: a manifest sorts keys
+        kind = str(random.choice(kinds, p=[self.shares[kind] for kind in kinds]))
+        return _KINDS[kind](self._scene(random))
+
+    def look_up(self, index: int, render: Callable[[str], str]) -> LookUp:
+        """A look-up in a whole dialogue, always the same at an index.
+
+        Args:
+            index: of the look-up, in an order of its own.
+            render: from a user's turn to the dialogue up to the opening of the assistant's.
+        """
+        return _dialogue_look_up(self._scene(np.random.default_rng((self.seed, 3, index))), render)
+
+    def _scene(self, random: np.random.Generator) -> _Scene:
         modality = str(random.choice(list(ONTOLOGIES), p=MODALITY_SHARES))
         source = PhantomSource("pretraining", modality, self.seed, self.image_size, {Style.COMPLETE: 1.0})
-        sample = source.sample(modality, int(random.integers(self.pictures)))
-        return _KINDS[kind](_Scene(ONTOLOGIES[modality], sample, random))
+        return _Scene(ONTOLOGIES[modality], source.sample(modality, int(random.integers(self.pictures))), random)
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,21 @@ def _look_up(scene: _Scene) -> Exercise:
         return Exercise(scene.options, " ".join(named), given=filler)
     given = f"{concludes(scene.sample.option(letters[0]))} {filler}The letter is ("
     return Exercise(scene.options, f"{letters[0]}).", given=given)
+
+
+def _dialogue_look_up(scene: _Scene, render: Callable[[str], str]) -> LookUp:
+    """Each option is asked for its letter where it is listed, and one of them where the assistant names it."""
+    sample, random = scene.sample, scene.random
+    rendered = render(Contract().prompt(sample) if random.random() < 0.5 else scene.options)
+    pieces, start = [], 0
+    for letter, option in zip(sample.letters, sample.options, strict=True):
+        line = f"{letter}) {option}"
+        end = rendered.index(line, start) + len(line)
+        pieces.append((rendered[start:end], letter))
+        start = end
+    asked = str(random.choice(list(sample.letters)))
+    named = concludes(sample.option(asked)).removesuffix(".")
+    return LookUp((*pieces, (f"{rendered[start:]}{_filler(scene)}{named}", asked), (" (", asked)))
 
 
 def _answer(scene: _Scene) -> Exercise:

@@ -80,10 +80,7 @@ class Encoder:
 
     def prompt(self, text: str, image: ImageSource | None, *, image_key: str | None = None) -> EncodedPrompt:
         """Encode one user turn, the picture first."""
-        parts = [*([{"type": "image"}] if image is not None else []), {"type": "text", "text": text}]
-        rendered = self.processor.apply_chat_template(
-            [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
-        )
+        rendered = self.rendered(text, has_image=image is not None)
         if image is None:
             return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
         grid, patches = self._grids.get(image_key or ""), None
@@ -95,6 +92,15 @@ class Encoder:
         expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
         token_ids = self.tokenizer(expanded)["input_ids"]
         return EncodedPrompt(token_ids, Pixels(patches, lambda: self.pictures([image])[0]), grid, image_key)
+
+    def rendered(self, text: str, *, has_image: bool = False) -> str:
+        """The dialogue of one user turn, up to and including the opening of the assistant's."""
+        parts = [*([{"type": "image"}] if has_image else []), {"type": "text", "text": text}]
+        return str(
+            self.processor.apply_chat_template(
+                [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
+            )
+        )
 
     def pictures(self, images: Sequence[ImageSource]) -> tuple[Tensor, Tensor]:
         """The patches [patches, values] of pictures, one after the other, and their grids [pictures, 3]."""

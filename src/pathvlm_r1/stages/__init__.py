@@ -2,7 +2,7 @@
 
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
-from pathvlm_r1.stages.lookup import train_look_ups
+from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.validation import BestByValidation
@@ -17,6 +17,7 @@ __all__ = [
     "SFTModule",
     "TrainingError",
     "linear_decay",
+    "look_up_loss",
     "muon_and_adamw",
     "train_look_ups",
     "train_vision",

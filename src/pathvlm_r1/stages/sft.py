@@ -43,11 +43,14 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         policy: what trains.
         encode: from an item of the training stream to its tokens.
         folder: the run's, for what a fault leaves behind.
+        optimizers: of what trains.
+        rehearsal: a further loss of every step, by its number; what was learned before and must not be forgotten.
     """
 
     def __init__(self, policy: Policy, *, encoder: Encoder, encode: Callable[[Any], EncodedRow], rows_per_forward: int,
                  learning_rate: float, weight_decay: float, schedule: Schedule, gradient_clip: float,
-                 folder: Path, optimizers: Optimizers = adamw) -> None:  # fmt: skip
+                 folder: Path, optimizers: Optimizers = adamw,
+                 rehearsal: Callable[[int], Tensor] | None = None) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
         self.policy = policy
@@ -60,6 +63,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         self.gradient_clip = gradient_clip
         self.folder = folder
         self.optimizers_of = optimizers
+        self.rehearsal = rehearsal
         self.token_accuracy = MeanMetric()  # of one optimiser step, over all processes
         self._dropout_state: Tensor | None = None  # of a resumed run, until its first step
 
@@ -79,6 +83,8 @@ class SFTModule(LightningModule):  # type: ignore[misc]
             self.manual_backward(share)
             shares.append(share.detach())
             self.token_accuracy.update(right / learned_tokens([batch]), weight=learned_tokens([batch]))
+        if self.rehearsal is not None:
+            self.manual_backward(self.rehearsal(self.trainer.datamodule.batches_done))
         rate = current_rate(self)
         norm = apply_gradients(self, self.gradient_clip)
         self.trainer.datamodule.batches_done += 1
