@@ -156,9 +156,8 @@ class TestConfiguration:
         assert_refused(outcome, "Key 'groupsize' is not in struct", status=1)
 
     def test_a_folder_without_finished_runs(self, tmp_path):
-        assert_refused(
-            refused("eval", tmp_path / "out", f"runs={tmp_path}/none", *TINY_DATA), "no finished run below it"
-        )
+        assert_refused(entry("eval", f"runs={tmp_path}/none", *TINY_DATA[:2]), "no finished run below it")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("no_model")

@@ -59,10 +59,12 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
         if name == "train":
             continue
         typed = shlex.split(rest.replace("<run>", runs[0][0].path.name))
-        short = {"eval": TINY_DATA if "task=predict" not in typed else TINY_DATA[2:], "data": TINY_DATA[:2]}
-        if name == "eval" and "dataset=phantom_ct" in typed:
-            short["eval"] = ("dataset.splits.test=6",)
-        outcome = entry(name, *typed, *short.get(name, ()), *(["replicates=50"] if name == "report" else []))
+        short = {"eval": TINY_DATA[:2], "data": TINY_DATA[:2], "report": ("replicates=50",)}[name]
+        if "task=predict" in typed:
+            short = TINY_DATA[2:]
+        elif "dataset=phantom_ct" in typed:
+            short = ("dataset.splits.test=6",)
+        outcome = entry(name, *typed, *short)
         assert outcome.status == 0, outcome.text
     assert "accuracy" in (tmp_path / "outputs" / "report.md").read_text()
     assert (tmp_path / "docs" / "phantoms.png").is_file()
