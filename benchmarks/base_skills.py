@@ -17,6 +17,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
 from pathvlm_r1.config.stage import EXERCISES
+from pathvlm_r1.data import LETTERS
 from pathvlm_r1.data.phantom import ONTOLOGIES, PhantomSource
 from pathvlm_r1.data.pretraining import Exercise, ExerciseSource
 from pathvlm_r1.data.rationale import join, read
@@ -50,12 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @torch.no_grad()
 def share_right(policy: Policy, encoder: Encoder, kind: str, count: int) -> float:
-    """The share of exercises of a kind of which every token is the likeliest, given those before it."""
+    """The share of exercises of a kind of which every token is the likeliest, given those before it.
+
+    Of look-ups the letters alone count: in which order options are named is the exercise's choice.
+    """
+    letters = torch.tensor([encoder.tokenizer.convert_tokens_to_ids(letter) for letter in LETTERS])
     source = ExerciseSource(SEED, IMAGE_SIZE, PICTURES, {kind: 1.0})
     right = 0
     for batch in encoder.batches([_row(encoder, source(index)) for index in range(count)], ROWS):
         likeliest = policy.raw_logits(policy.hidden_states(batch)[:, :-1]).argmax(dim=-1)
-        is_right = (likeliest == batch.labels[:, 1:]) | (batch.labels[:, 1:] < 0)
+        targets = batch.labels[:, 1:]
+        counts = torch.isin(targets, letters) if kind == "look_up" else targets >= 0
+        is_right = (likeliest == targets) | ~counts
         right += int(is_right.all(dim=-1).sum())
     return right / count
 
