@@ -86,7 +86,7 @@ def test_a_missing_parent_is_trained_first_and_then_used_again(tmp_path, caplog)
 
 @pytest.mark.parametrize(
     "change",
-    ["seed=1", "dataset.seed=1", "dataset.splits.validation=5", "model.recipe.sft.learning_rate=1e-3"],
+    ["seed=1", "dataset.seed=1", "dataset.splits.validation=5", "model.recipe.sft.learning_rate=2e-3"],
 )
 def test_a_run_of_another_configuration_is_no_parent(output, sft, change):
     assert parent_of(trained(output, *TINY_GRPO, change)) != str(sft.path)
@@ -144,7 +144,7 @@ def test_every_grpo_step_reports_its_telemetry(grpo):
     assert [row["step"] for row in rows] == ["0", "1"]
     assert {f"grpo/{name}" for name in GRPO_COLUMNS} <= rows[0].keys()
     assert all(row[f"grpo/{name}"] != "" for row in rows for name in GRPO_COLUMNS)
-    assert [float(row["grpo/learning_rate"]) for row in rows] == pytest.approx([5e-5, 5e-5 * 3 / 4], rel=1e-6)
+    assert [float(row["grpo/learning_rate"]) for row in rows] == pytest.approx([1.5e-4, 1.5e-4 * 3 / 4], rel=1e-6)
     assert float(rows[0]["grpo/kl"]) == pytest.approx(0, abs=1e-6), "the reference is the policy at step 0"
     assert (grpo.path / "completions.jsonl").is_file()
 
