@@ -16,12 +16,13 @@ from rich.table import Table
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
+from pathvlm_r1.assembly.pretraining import exercise_row
 from pathvlm_r1.config.stage import EXERCISES
 from pathvlm_r1.data import LETTERS
 from pathvlm_r1.data.phantom import ONTOLOGIES, PhantomSource
-from pathvlm_r1.data.pretraining import Exercise, ExerciseSource
+from pathvlm_r1.data.pretraining import ExerciseSource
 from pathvlm_r1.data.rationale import join, read
-from pathvlm_r1.model import EncodedRow, Encoder, Policy
+from pathvlm_r1.model import Encoder, Policy
 from pathvlm_r1.model.processor import load_processor
 from pathvlm_r1.rollout import Decoding, NativeEngine
 
@@ -58,7 +59,7 @@ def share_right(policy: Policy, encoder: Encoder, kind: str, count: int) -> floa
     letters = torch.tensor([encoder.tokenizer.convert_tokens_to_ids(letter) for letter in LETTERS])
     source = ExerciseSource(SEED, IMAGE_SIZE, PICTURES, {kind: 1.0})
     right = 0
-    for batch in encoder.batches([_row(encoder, source(index)) for index in range(count)], ROWS):
+    for batch in encoder.batches([exercise_row(encoder, source(index)) for index in range(count)], ROWS):
         likeliest = policy.raw_logits(policy.hidden_states(batch)[:, :-1]).argmax(dim=-1)
         targets = batch.labels[:, 1:]
         counts = torch.isin(targets, letters) if kind == "look_up" else targets >= 0
@@ -92,12 +93,6 @@ def as_table(title: str, rows: dict[str, dict[str, float]]) -> Table:
     for name, shares in rows.items():
         table.add_row(name, ", ".join(f"{part} {share:.2f}" for part, share in shares.items()))
     return table
-
-
-def _row(encoder: Encoder, exercise: Exercise) -> EncodedRow:
-    given = encoder.tokenizer(exercise.given)["input_ids"] if exercise.given else []
-    prompt = encoder.prompt(exercise.prompt, exercise.image)
-    return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
 
 
 def _parser() -> argparse.ArgumentParser:

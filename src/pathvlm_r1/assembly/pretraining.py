@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,24 +57,26 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
         language, folder.checkpoints / "look_ups.safetensors", lambda: _train_look_ups(config, stage, policy, encoder)
     )
 
-    def encode(exercise: Any) -> EncodedRow:
-        given = tokenizer(exercise.given)["input_ids"] if exercise.given else []
-        key = None if exercise.image is None else str(exercise.image.key)
-        prompt = encoder.prompt(exercise.prompt, exercise.image, image_key=key)
-        return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
-
     def rehearsal(step: int) -> Tensor:
         first = step * stage.look_up.rehearsed
         tasks = [source.look_up(first + index, encoder.rendered) for index in range(stage.look_up.rehearsed)]
         return look_up_loss(policy, encoder, tasks)[0]
 
     module = SFTModule(
-        policy, encoder=encoder, encode=encode, rows_per_forward=stage.rows_per_forward,
+        policy, encoder=encoder, encode=partial(exercise_row, encoder), rows_per_forward=stage.rows_per_forward,
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
         optimizers=muon_and_adamw, rehearsal=rehearsal,
     )  # fmt: skip
     return module, ItemStream(source, batch_size=stage.rows_per_step)
+
+
+def exercise_row(encoder: Encoder, exercise: Any) -> EncodedRow:
+    """An exercise as tokens; the loss falls on its target alone."""
+    given = encoder.tokenizer(exercise.given)["input_ids"] if exercise.given else []
+    key = None if exercise.image is None else str(exercise.image.key)
+    prompt = encoder.prompt(exercise.prompt, exercise.image, image_key=key)
+    return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
 
 
 def _once(part: nn.Module, path: Path, train: Callable[[], None]) -> None:

@@ -82,7 +82,8 @@ class SFTModule(LightningModule):  # type: ignore[misc]
             require_finite(share, step=self.global_step, folder=self.folder, batch={"rows": self._texts(batch)})
             self.manual_backward(share)
             shares.append(share.detach())
-            self.token_accuracy.update(right / learned_tokens([batch]), weight=learned_tokens([batch]))
+            count = learned_tokens([batch])
+            self.token_accuracy.update(right / count, weight=count)
         if self.rehearsal is not None:
             self.manual_backward(self.rehearsal(self.trainer.datamodule.batches_done))
         rate = current_rate(self)
