@@ -76,8 +76,11 @@ def test_only_metrics_whose_last_part_is_chosen_are_shown(console, tmp_path):
         "grpo/reward/total": torch.tensor(1.5),
         "grpo/seconds/reward": 9.0,
         "grpo/kl": 9.0,
+        "grpo/reward/accuracy": 0.5,
+        "grpo/missing/accuracy": 9.0,
         "validation/accuracy": 0.25,
     }
     trainer_with(tmp_path, max_steps=1, callbacks=[StepProgress("GRPO", 1)], enable_progress_bar=True).fit(module)
-    assert "reward/total 1.500  accuracy 0.250" in written.getvalue()
+    assert "reward/total 1.500  reward/accuracy 0.500  validation/accuracy 0.250" in written.getvalue()
     assert "kl" not in written.getvalue()
+    assert "9.0" not in written.getvalue()

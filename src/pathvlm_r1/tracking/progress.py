@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-SHOWN_METRICS = ("loss", "reward/total", "accuracy")
+SHOWN_METRICS = ("loss", "reward/total", "reward/accuracy", "validation/accuracy")
 _LINES = 10  # printed per run where there is no terminal
 _SECONDS_BETWEEN_METRICS = 0.5  # reading one waits for the GPU
 
