@@ -86,7 +86,7 @@ def test_a_missing_parent_is_trained_first_and_then_used_again(tmp_path, caplog)
 
 @pytest.mark.parametrize(
     "change",
-    ["seed=1", "dataset.seed=1", "dataset.splits.validation=5", "model.recipe.sft.learning_rate=2e-3"],
+    ["seed=1", "dataset.seed=1", "dataset.splits.validation=5", "model.recipe.sft.learning_rate=1e-3"],
 )
 def test_a_run_of_another_configuration_is_no_parent(output, sft, change):
     assert parent_of(trained(output, *TINY_GRPO, change)) != str(sft.path)

@@ -16,7 +16,7 @@ from pathvlm_r1.data.rationale import Argument, join
 from pathvlm_r1.data.sample import FindingsTable, OptionFacts
 
 OPTION_COUNT = 4
-ELIMINATED = 2  # wrong options that a complete rationale dismisses
+ELIMINATED = 1  # wrong options that a complete rationale dismisses
 
 
 @dataclass(frozen=True)
