@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from pathvlm_r1.assembly import load_samples, named_dataset
 from pathvlm_r1.config import DataConfig
 from pathvlm_r1.data.contact_sheet import modality_sheet
-from pathvlm_r1.entry import user_errors
+from pathvlm_r1.entry import run, user_errors
 from pathvlm_r1.tracking import write_atomically
 
 
@@ -27,4 +27,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

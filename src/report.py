@@ -8,7 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from pathvlm_r1.config import ReportConfig
-from pathvlm_r1.entry import user_errors
+from pathvlm_r1.entry import run, user_errors
 from pathvlm_r1.evaluation import write_report
 
 
@@ -22,4 +22,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import Launch, train
 from pathvlm_r1.config import refuse_unread
-from pathvlm_r1.entry import user_errors
+from pathvlm_r1.entry import run, user_errors
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
@@ -30,4 +30,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

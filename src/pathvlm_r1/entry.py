@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pathvlm_r1.config import ConfigError
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from pathvlm_r1.config import ConfigError, trainer_keys, unknown_key
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
@@ -17,18 +22,40 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
+def run(main: Callable[[], None]) -> None:
+    """Call a Hydra main; what Hydra refuses before it calls our function is one message too."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise it prints its own message and exits
+    with user_errors():
+        main()
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn our own errors into a message on stderr and exit status 2, Ctrl-C into 130; all else keeps its traceback."""
+    """Turn our own errors and Hydra's into a message on stderr and exit status 2, Ctrl-C into 130; all else keeps its traceback."""
     _quiet()
     try:
         yield
     except (ConfigError, DatasetError, TrackingError, TrainingError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(EXIT_USAGE)
+    except HydraException as error:
+        sys.stderr.write(f"error: {_refusal(error)}\n")
+        sys.exit(EXIT_USAGE)
     except (RunInterrupted, KeyboardInterrupt) as interrupt:
         sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _refusal(error: HydraException) -> str:
+    """Hydra's message; on a key that there is not, ours, which names those that there are."""
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig):
+        group, key = str(cause.full_key).rpartition(".")[0], str(cause.key)
+        valid = trainer_keys() if group == "trainer" else [str(name) for name in cause.parent_node if name != "hydra"]
+        if key in valid:
+            return f"trainer.{key}: type +trainer.{key}=…, as conf/trainer does not set this key of Lightning's"
+        return unknown_key(key, group, valid)
+    return str(error)
 
 
 def _quiet() -> None:

@@ -15,8 +15,10 @@ from pathvlm_r1.config.run import (
     ReportConfig,
     TrainConfig,
     WandbLoggerConfig,
+    trainer_keys,
 )
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
+from pathvlm_r1.config.typed import unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
@@ -53,4 +55,6 @@ __all__ = [
     "WandbLoggerConfig",
     "recorded",
     "refuse_unread",
+    "trainer_keys",
+    "unknown_key",
 ]
