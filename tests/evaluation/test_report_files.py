@@ -43,6 +43,15 @@ def test_the_text_has_a_row_per_arm_and_seed_and_the_mean_of_seeds(tmp_path):
     assert len({line.count("|") for line in arms}) == 1
 
 
+def test_accuracy_by_question_type_stands_with_its_interval(tmp_path):
+    summary = report(study(tmp_path, seeds=(0, 1)))
+    header, _, *rows = tables_in(markdown(summary))[1].splitlines()
+    assert header == "| question type | base | sft | sft_continued | grpo |"
+    first = next(row for row in summary.types if (row.stage, row.question_type) == ("base", "diagnosis"))
+    assert rows[0].startswith(f"| diagnosis | {first.accuracy:.3f} [{first.ci_low:.3f}, {first.ci_high:.3f}] |")
+    assert [row.count("[") for row in rows] == [4, 4, 4]
+
+
 def test_comparisons_are_in_words_and_numbers(tmp_path):
     summary = report(study(tmp_path))
     lines = [line for line in markdown(summary).splitlines() if line.startswith("- **")]

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from evaluated_runs import add_predictions, answered, evaluated_run, study
 
-from pathvlm_r1.evaluation import comparisons_from_items, mcnemar, paired_difference, read_items, read_summary
+from pathvlm_r1.evaluation import (
+    cluster_bootstrap,
+    comparisons_from_items,
+    mcnemar,
+    paired_difference,
+    read_items,
+    read_summary,
+    wilson,
+)
 from pathvlm_r1.evaluation.collecting import collect
 from pathvlm_r1.evaluation.items import items_of, write_items
 from pathvlm_r1.evaluation.summary import summarise
@@ -200,6 +208,23 @@ def test_letters_types_controls_and_samples_stand_beside_the_result(tmp_path):
     assert summary.letters[0].letter_accuracy == pytest.approx(14 / 40, abs=1e-12)
     assert {row.question_type for row in summary.types} == {"diagnosis", "finding", "grade"}
     assert len(summary.rows) == 4
+
+
+def test_accuracy_by_type_has_the_interval_of_the_dataset_for_one_seed_and_for_the_mean_of_seeds(tmp_path, summary):
+    one_seed = summarise(collect(study(tmp_path, seeds=(0,))), seed=0, replicates=REPLICATES)
+    for of, seeds in ((one_seed, (0,)), (summary, (0, 1, 2))):
+        row = next(r for r in of.types if (r.stage, r.dataset, r.question_type) == ("grpo", "phantom", "finding"))
+        right = np.array(
+            [[p.is_correct for p in answered("grpo", seed) if p.question_type == "finding"] for seed in seeds]
+        )
+        images = [p.image_id for p in answered("grpo", 0) if p.question_type == "finding"] * len(seeds)
+        random = np.random.default_rng(0)
+        expected = (
+            wilson(int(right.sum()), right.size) if len(seeds) == 1
+            else cluster_bootstrap(right.astype(float).ravel(), images, random=random, replicates=REPLICATES)
+        )  # fmt: skip
+        assert row.accuracy == pytest.approx(right.mean(), abs=1e-12)
+        assert (row.ci_low, row.ci_high) == (expected.low, expected.high)
 
 
 def test_without_greedy_answers_there_is_no_report(tmp_path):

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
-from pathvlm_r1.evaluation.summary import ArmMean, Summary, VariantRow
+from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
 DISCLAIMER = (
@@ -85,7 +85,7 @@ def _arms_legend(summary: Summary) -> str:
 
 
 def _types_legend(summary: Summary) -> str:
-    return f"Accuracy on {_label(_home(summary))}, on average over the seeds."
+    return f"Accuracy on {_label(_home(summary))} with 95 % intervals, on average over the seeds."
 
 
 def _arms_table(summary: Summary) -> str:
@@ -118,7 +118,7 @@ def _types_table(summary: Summary) -> str:
     by_type = grouped(at_home, lambda row: row.question_type)
     rows = []
     for question_type, of_type in by_type.items():
-        found = {row.stage: f"{row.accuracy:.3f}" for row in of_type}
+        found = {row.stage: _accuracy(row) for row in of_type}
         rows.append([question_type, *(found.get(arm, "-") for arm in arms)])
     return _table(["question type", *arms], rows)
 
@@ -164,7 +164,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _accuracy(row: ArmMean | ResultRow) -> str:
+def _accuracy(row: ArmMean | ResultRow | TypeRow) -> str:
     return f"{row.accuracy:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 

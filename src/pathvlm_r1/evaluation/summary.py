@@ -72,6 +72,8 @@ class TypeRow:
     split: str
     question_type: str
     accuracy: float
+    ci_low: float  # 95 % interval of the accuracy, conditional on these seeds
+    ci_high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         controls=[other for other in others if other.control is not None],
         sampled=[other for other in others if other.control is None],
         letters=[row for answers in primary for row in _letter_rows(answers)],
-        types=[row for of_seeds in by_arm for row in _type_rows(of_seeds)],
+        types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         notes=collection.notes,
     )
 
@@ -205,10 +207,13 @@ def _letter_rows(answers: Answers) -> list[LetterRow]:
     ]  # fmt: skip
 
 
-def _type_rows(of_seeds: Sequence[Answers]) -> list[TypeRow]:
+def _type_rows(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> list[TypeRow]:
     first = of_seeds[0]
-    by_type = accuracy_by_type([p for answers in of_seeds for p in answers.predictions])
+    pooled = [p for answers in of_seeds for p in answers.predictions]
     return [
-        TypeRow(stage=first.run.arm, dataset=first.dataset, split=first.split, question_type=name, accuracy=accuracy)
-        for name, accuracy in by_type.items()
-    ]
+        TypeRow(
+            stage=first.run.arm, dataset=first.dataset, split=first.split, question_type=name, accuracy=accuracy.mean,
+            ci_low=accuracy.interval.low, ci_high=accuracy.interval.high,
+        )
+        for name, accuracy in accuracy_by_type(pooled, seed=seed, replicates=replicates).items()
+    ]  # fmt: skip

@@ -33,6 +33,14 @@ class ResultRow:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of right answers, with its 95 % interval."""
+
+    mean: float
+    interval: Interval
+
+
 def result_row(
     predictions: Sequence[Prediction], *, arm: str, split: str, seed: int, random: np.random.Generator, replicates: int
 ) -> ResultRow:
@@ -63,10 +71,14 @@ def accuracy_interval(predictions: Sequence[Prediction], *, random: np.random.Ge
     return cluster_bootstrap(correct, images, random=random, replicates=replicates)
 
 
-def accuracy_by_type(predictions: Sequence[Prediction]) -> dict[str, float]:
-    """Accuracy per question type."""
-    types = sorted({p.question_type for p in predictions})
-    return {name: float(np.mean([p.is_correct for p in predictions if p.question_type == name])) for name in types}
+def accuracy_by_type(predictions: Sequence[Prediction], *, seed: int, replicates: int) -> dict[str, Accuracy]:
+    """Accuracy per question type; every bootstrap begins anew from `seed`, so that no type depends on the others."""
+    found = {}
+    for name in sorted({p.question_type for p in predictions}):
+        of_type = [p for p in predictions if p.question_type == name]
+        interval = accuracy_interval(of_type, random=np.random.default_rng(seed), replicates=replicates)
+        found[name] = Accuracy(float(np.mean([p.is_correct for p in of_type])), interval)
+    return found
 
 
 def letter_accuracy(predictions: Sequence[Prediction]) -> float | None:
