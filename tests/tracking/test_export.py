@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokeniz
 
 from pathvlm_r1.model.nano import nano_model, nano_processor, train_tokenizer
 from pathvlm_r1.model.processor import load_processor
-from pathvlm_r1.tracking import TrackingError, export_model, folder_hash
+from pathvlm_r1.tracking import TrackingError, export_model
 
 SENTENCES = [
     "The glands are crowded and the nuclei are large.", "There are many mitoses in this field.",
@@ -48,6 +48,11 @@ def logits(model, processor):
     text = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
     picture = Image.linear_gradient("L").convert("RGB")
     return model(**processor(text=[text], images=[picture], return_tensors="pt")).logits
+
+
+def contents(folder):
+    """Every file below a folder, by its relative name."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_stock_class_computes_the_same_logits_bit_for_bit(tmp_path, processor):
@@ -93,10 +98,10 @@ def test_two_exports_are_equal_byte_for_byte_and_the_second_replaces_the_first(t
     listed = lora_model(processor, ["q_proj", "v_proj", "o_proj"])  # peft keeps a set, in any order
     for model in (full_model(processor), lora_model(processor), listed):
         export_model(model, processor, tmp_path / "export", {"run": "a"})
-        first = folder_hash(tmp_path / "export")
+        first = contents(tmp_path / "export")
         (tmp_path / "export" / "leftover").touch()
         export_model(model, processor, tmp_path / "export", {"run": "a"})
-        assert folder_hash(tmp_path / "export") == first
+        assert contents(tmp_path / "export") == first
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     settings = json.loads((tmp_path / "export" / "adapter" / "adapter_config.json").read_text())
     assert settings["target_modules"] == ["o_proj", "q_proj", "v_proj"]
@@ -148,7 +153,7 @@ def test_provenance_stands_beside_the_weights(tmp_path, processor):
 
 def test_an_export_that_fails_half_way_keeps_the_older_one_and_leaves_nothing_else(tmp_path, processor, monkeypatch):
     export_model(full_model(processor), processor, tmp_path / "export", {"run": "older"})
-    before = folder_hash(tmp_path / "export")
+    before = contents(tmp_path / "export")
 
     def no_room(*_):
         raise OSError(28, "No space left on device")
@@ -156,7 +161,7 @@ def test_an_export_that_fails_half_way_keeps_the_older_one_and_leaves_nothing_el
     monkeypatch.setattr("pathvlm_r1.tracking.export.save_processor", no_room)
     with pytest.raises(TrackingError, match=r"export: no room .*the older export is unchanged"):
         export_model(full_model(processor), processor, tmp_path / "export", {"run": "newer"})
-    assert folder_hash(tmp_path / "export") == before
+    assert contents(tmp_path / "export") == before
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pathvlm_r1.tracking import TrackingError, file_hash, folder_hash, write_atomically, write_json
+from pathvlm_r1.tracking import TrackingError, file_hash, write_atomically, write_json
 from pathvlm_r1.tracking.files import disk_faults_explained
 
 
@@ -96,18 +96,7 @@ def test_want_of_room_is_recognised_through_the_exceptions_of_torch_and_safetens
         torch.save(weights, file)
 
 
-def test_hashes_are_sha256_and_a_folders_depends_on_names_and_contents_only(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name / "sub").mkdir(parents=True)
-    for name, order in (("one", ("a", "sub/b")), ("two", ("sub/b", "a"))):
-        for file in order:
-            (tmp_path / name / file).write_text(f"contents of {file}")
+def test_a_files_hash_is_sha256_of_its_contents(tmp_path):
     empty = tmp_path / "empty"
     empty.touch()
     assert file_hash(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of no bytes
-    equal = folder_hash(tmp_path / "one")
-    assert equal == folder_hash(tmp_path / "two")
-    (tmp_path / "two" / "a").rename(tmp_path / "two" / "c")
-    assert equal != folder_hash(tmp_path / "two")
-    (tmp_path / "one" / "a").write_text("other contents")
-    assert equal != folder_hash(tmp_path / "one")

@@ -8,7 +8,6 @@ from pathvlm_r1.evaluation.comparison import (
     hierarchical_interval,
     image_bootstrap_of_seed_mean,
     mcnemar,
-    paired_difference,
     seed_differences,
 )
 from pathvlm_r1.evaluation.figure import figure_png
@@ -42,7 +41,6 @@ __all__ = [
     "letter_accuracy",
     "markdown",
     "mcnemar",
-    "paired_difference",
     "predict",
     "read_items",
     "read_predictions",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,45 +64,13 @@ def mcnemar(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_])
     """
     first, second = as_pair(first_correct, second_correct)
     if not np.isin([first, second], [0, 1]).all():
-        raise ValueError("an item is right (1) or wrong (0): compare graded scores with paired_difference")
+        raise ValueError("an item is right (1) or wrong (0): compare graded scores with image_bootstrap_of_seed_mean")
     both_right = int(np.sum((first == 1) & (second == 1)))
     only_first = int(np.sum(first > second))
     only_second = int(np.sum(first < second))
     both_wrong = first.size - both_right - only_first - only_second
     test = contingency_tables.mcnemar([[both_right, only_first], [only_second, both_wrong]], exact=True)
     return McNemar(both_right, only_first, only_second, both_wrong, p_value=float(test.pvalue))
-
-
-def paired_difference(
-    first: Floats,
-    second: Floats,
-    clusters: Sequence[str],
-    *,
-    random: np.random.Generator,
-    replicates: int = 10_000,
-    confidence: float = 0.95,
-) -> PairedDifference:
-    """Mean of second - first over items, images resampled.
-
-    Args:
-        first: [N] the first arm's number per item, finite.
-        second: [N] the second arm's, on the same items in the same order.
-        clusters: [N] the image of each item.
-        random: source of the draws.
-        replicates: number of resamples.
-        confidence: of the percentile interval.
-
-    Returns:
-        The difference with method "image_bootstrap"; interval as in `cluster_bootstrap`, p as in `bootstrap_p_value`.
-
-    Raises:
-        ValueError: as `cluster_bootstrap`, and arms of different lengths.
-    """
-    before, after = as_pair(first, second)
-    of_one_seed = image_bootstrap_of_seed_mean(
-        (after - before)[np.newaxis], clusters, random=random, replicates=replicates, confidence=confidence
-    )
-    return replace(of_one_seed, method="image_bootstrap")
 
 
 def image_bootstrap_of_seed_mean(

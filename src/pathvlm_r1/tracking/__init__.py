@@ -2,7 +2,7 @@
 
 from pathvlm_r1.tracking.checkpoints import AtomicCheckpointIO, LastCheckpoint
 from pathvlm_r1.tracking.export import export_model
-from pathvlm_r1.tracking.files import TrackingError, file_hash, folder_hash, write_atomically, write_json
+from pathvlm_r1.tracking.files import TrackingError, file_hash, write_atomically, write_json
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
 from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
@@ -39,7 +39,6 @@ __all__ = [
     "export_model",
     "file_hash",
     "find_finished",
-    "folder_hash",
     "graceful_interrupt",
     "log_completion_table",
     "new_manifest",

@@ -60,13 +60,6 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_hash(folder: Path) -> str:
-    """SHA-256 over the sorted relative names of all files below a folder, each with the hash of its contents."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    listing = "".join(f"{name}\0{file_hash(folder / name)}\n" for name in names)
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
 @contextmanager
 def disk_faults_explained(path: Path, kept: str) -> Iterator[None]:
     """Turn a fault of the disk while `path` is written into one that says what to do; `kept`: what is still there.
