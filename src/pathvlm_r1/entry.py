@@ -31,7 +31,7 @@ def run(main: Callable[[], None]) -> None:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn our own errors and Hydra's into a message on stderr and exit status 2, Ctrl-C into 130; all else keeps its traceback."""
+    """Our own errors and Hydra's end in a message on stderr and status 2, Ctrl-C in 130; all else in its traceback."""
     _quiet()
     try:
         yield

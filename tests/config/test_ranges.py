@@ -22,6 +22,16 @@ RANGES = [
     ("stage.weight_decay", -0.1, "0 or more"),
     ("stage.beta", -0.04, "0 or more: it weighs the KL penalty"),
     ("stage.temperature", 0.0, "above 0: a greedy group is all alike"),
+    (
+        "stage.top_p",
+        0.9,
+        "1, which is off: the loss follows the whole distribution, and completions of a part of it would bias it",
+    ),
+    (
+        "stage.top_k",
+        50,
+        "0, which is off: the loss follows the whole distribution, and completions of a part of it would bias it",
+    ),
     ("stage.samples_every", -1, "0 or more: 0 logs no tables"),
     ("stage.parent_seed", -1, "0 or more, a seed"),
     ("stage.arm", "", "must not be empty"),

@@ -34,7 +34,7 @@ def base(tmp_path):
     return {name: tensor.float() for name, tensor in exported(RunFolder(tmp_path / "base")).items()}
 
 
-@pytest.mark.parametrize("objective", ["grpo", "dr_grpo"])
+@pytest.mark.parametrize("objective", ["grpo", "dr_grpo", "dapo"])
 def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Equal(), 1.0)])
     run = trained(tmp_path, *FROM_BASE, f"objective={objective}", "stage.learning_rate=1e-2")

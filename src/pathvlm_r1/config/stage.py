@@ -153,6 +153,8 @@ class GRPOConfig:
     rows_per_forward: int
     beta: float
     temperature: float
+    top_p: float
+    top_k: int
     samples_every: int
     shuffle_rewards: bool
 
@@ -166,6 +168,11 @@ class GRPOConfig:
         self._require_equal_minibatches()
         require(self.beta >= 0, "stage.beta", self.beta, "0 or more: it weighs the KL penalty")
         require(self.temperature > 0, "stage.temperature", self.temperature, "above 0: a greedy group is all alike")
+        rule = (
+            "{}, which is off: the loss follows the whole distribution, and completions of a part of it would bias it"
+        )
+        require(self.top_p == 1, "stage.top_p", self.top_p, rule.format("1"))
+        require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
 
     def _require_equal_minibatches(self) -> None:
