@@ -233,14 +233,38 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file_and_th
     record = json.loads(path.read_text())
     assert record["step"] == 1
     assert len(record["completions"]) == len(record["advantages"]) == 6
+    assert "Which" in record["prompts"][0]
     assert all(torch.equal(p, kept) for p, kept in zip(policy.parameters(), weights[-1], strict=True))
 
 
-def test_a_sampler_of_other_weights_is_refused_before_the_first_update(tmp_path, monkeypatch):
-    stale, sample = perturbed(tiny_policy(dtype=torch.float32)), NativeEngine.sample
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_sampler_of_other_weights_is_refused_before_the_first_update(tmp_path, monkeypatch, dtype):
+    stale, sample = perturbed(tiny_policy(dtype=torch.float32)).to(dtype), NativeEngine.sample
     monkeypatch.setattr(NativeEngine, "sample", lambda engine, _policy, *rest: sample(engine, stale, *rest))
     with pytest.raises(TrainingError, match="does not sample from the policy that is trained"):
-        fitted(tmp_path, tiny_policy(dtype=torch.float32))
+        fitted(tmp_path, tiny_policy(dtype=dtype))
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path):
+    class Broken(torch.autograd.Function):
+        """A loss that is finite while its gradient is not."""
+
+        @staticmethod
+        def forward(ctx, values):
+            return values.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * torch.nan
+
+    def broken(log_probs, *rest, **settings):
+        return OBJECTIVE(Broken.apply(log_probs), *rest, **settings)
+
+    policy = tiny_policy()
+    before = [p.detach().clone() for p in policy.parameters()]
+    with pytest.raises(TrainingError, match="gradient of optimiser step 0 has norm nan, with a finite loss"):
+        fitted(tmp_path, policy, loss=broken)
+    assert all(torch.equal(p, kept) for p, kept in zip(policy.parameters(), before, strict=True))
 
 
 def test_the_policy_trains_in_training_mode_although_weights_are_loaded_in_evaluation_mode(tmp_path):

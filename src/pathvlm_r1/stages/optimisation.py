@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from pathvlm_r1.stages.faults import TrainingError
+
 Schedule = Callable[[int], float]
 Optimizers = Callable[..., list[Optimizer]]  # of a module, by learning rate and weight decay
 
@@ -79,10 +81,19 @@ def current_rate(module: LightningModule) -> float:
 
 
 def apply_gradients(module: LightningModule, gradient_clip: float) -> Tensor:
-    """Clip, step optimisers and schedules, clear the gradients; returns the norm before clipping."""
+    """Clip, step optimisers and schedules, clear the gradients; returns the norm before clipping.
+
+    Raises:
+        TrainingError: the norm is not finite, though the loss was.
+    """
     first, *others = _as_list(module.optimizers())
     trained = [parameter for parameter in module.parameters() if parameter.grad is not None]
     norm = nn.utils.clip_grad_norm_(trained, gradient_clip)
+    if not norm.isfinite():
+        raise TrainingError(
+            f"the gradient of optimiser step {module.global_step} has norm {norm.item()}, with a finite loss: stopped "
+            "before it reached the weights; a lower stage.learning_rate or trainer.precision=32-true are the usual cures."
+        )
     first.step()
     for other in others:
         other.optimizer.step()  # not through Lightning, which would count a second optimiser step
