@@ -23,6 +23,7 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
 CACHED_PICTURES = 4096  # of whose features a frozen vision tower keeps; nano: 8 kB each, 3B: 340 kB
 _NEVER_SAMPLED = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 _DTYPES = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": torch.float64}
+_FROZEN_DTYPES = _DTYPES | {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
     Args:
         model: whose weights, and how much it reads.
         adapter: what trains.
-        precision: Lightning's word for it; the weights are held in it.
+        precision: Lightning's word for it. Mixed holds what trains in float32, where a step of 1e-6 is not rounded
+            away, and the frozen weights under an adapter in the reduced type.
         temperature: of the policy's distribution.
         is_dropout_on: False in GRPO, where sampling and training must see the same network.
 
@@ -54,7 +56,7 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
     try:
         encoder = Encoder(load_processor(folder, max_pixels=model.max_pixels))
         weights = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder, dtype=_DTYPES.get(precision, torch.float32), attn_implementation="sdpa"
+            folder, dtype=_dtype(precision, adapter), attn_implementation="sdpa"
         )
     except (OSError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -116,6 +118,12 @@ def trainability(policy: Policy) -> str:
         total[block] += parameter.numel()
         trained[block] += parameter.numel() if parameter.requires_grad else 0
     return "\n".join(f"  {block}: {trained[block]:,} of {total[block]:,} parameters train" for block in total)
+
+
+def _dtype(precision: str, adapter: AdapterConfig) -> torch.dtype:
+    """Of the weights as loaded; peft makes an adapter's own float32."""
+    dtypes = _FROZEN_DTYPES if isinstance(adapter, LoRAConfig) else _DTYPES
+    return dtypes.get(precision, torch.float32)
 
 
 def _attach(weights: Any, adapter: AdapterConfig, *, is_dropout_on: bool) -> nn.Module:

@@ -36,6 +36,7 @@ from pathvlm_r1.tracking import (
     RunFolder,
     content_hash,
     create_run_folder,
+    manifests_below,
     new_manifest,
     progress_over,
     read_manifest,
@@ -136,9 +137,9 @@ def _single(config: EvalConfig) -> Candidate:
 
 def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
     finished = [
-        (RunFolder(path.parent), manifest)
-        for path in folder.rglob("manifest.json")
-        if (manifest := read_manifest(path.parent)).status == "finished" and manifest.arm != "base"
+        (run, manifest)
+        for run, manifest in manifests_below(folder)
+        if manifest.status == "finished" and manifest.arm != "base"
     ]
     finished.sort(key=lambda one: one[1].started_at)  # a parent before its child, also within one second
     if not finished:
@@ -168,9 +169,9 @@ def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     """The folder of a base model's predictions: the one that is there, or a new one."""
     output = Path(config.runs or config.output).expanduser()
     identity = content_hash({"base": weights_identity(model.checkpoint)})
-    for path in sorted(output.rglob("manifest.json")) if output.is_dir() else []:
-        if (manifest := read_manifest(path.parent)).content_hash == identity and manifest.arm == "base":
-            return RunFolder(path.parent)
+    for run, manifest in manifests_below(output):
+        if manifest.content_hash == identity and manifest.arm == "base":
+            return run
     folder = create_run_folder(output, f"base-{model.name}")
     manifest = new_manifest(
         name=folder.path.name, arm="base", stage="base", config={"model": asdict(model)}, content_hash=identity,
@@ -183,4 +184,4 @@ def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
 
 
 def _precision(config: EvalConfig | PredictConfig) -> str:
-    return str(config.trainer.get("precision", "32-true"))
+    return str(config.trainer.get("precision", "32-true")).replace("-mixed", "-true")  # nothing trains here
