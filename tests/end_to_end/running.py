@@ -25,7 +25,7 @@ from pathvlm_r1.assembly import Launch, evaluate, train, training
 from pathvlm_r1.config import EvalConfig
 from pathvlm_r1.evaluation import ResultRow
 from pathvlm_r1.reward import Completion, Score, WeightedTerm
-from pathvlm_r1.tracking import Manifest, RunFolder, read_manifest
+from pathvlm_r1.tracking import Manifest, RunFolder, manifests_below
 
 ROOT = Path(__file__).parents[2]
 LIGHTNING_WARNINGS = [  # what the entry points keep from users too
@@ -132,8 +132,7 @@ def command(name: str, *arguments: str, cwd: Path) -> Outcome:
 
 def runs_below(output: Path) -> list[tuple[RunFolder, Manifest]]:
     """Every run with its manifest, in the order of their start."""
-    found = [(RunFolder(path.parent), read_manifest(path.parent)) for path in output.rglob("manifest.json")]
-    return sorted(found, key=lambda one: one[1].started_at)
+    return sorted(manifests_below(output), key=lambda one: one[1].started_at)
 
 
 def exported(run: RunFolder) -> dict[str, torch.Tensor]:

@@ -30,8 +30,10 @@ def _small(dataset):
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    """A folder with an SFT run and a GRPO run that came from it."""
+    """A folder with an SFT run, a GRPO run that came from it, and a manifest that is none of ours."""
     folder = tmp_path_factory.mktemp("outputs")
+    (folder / "another_program").mkdir()
+    (folder / "another_program" / "manifest.json").write_text('{"name": "a web app"}')
     trained(folder, *TINY_GRPO, "trainer.max_steps=1")
     return folder
 

@@ -59,6 +59,13 @@ def test_unfinished_runs_and_runs_without_predictions_are_left_aside(tmp_path):
     assert {answers.run.folder for answers in collect(tmp_path).answers} == {finished}
 
 
+def test_a_broken_manifest_is_named_and_does_not_stop_the_report(tmp_path, caplog):
+    whole, broken = evaluated_run(tmp_path, "sft"), evaluated_run(tmp_path, "grpo")
+    RunFolder(broken).manifest.write_text("{")
+    assert {answers.run.folder for answers in collect(tmp_path).answers} == {whole}
+    assert str(broken) in caplog.text
+
+
 def test_a_folder_without_evaluated_runs_says_what_to_do(tmp_path):
     with pytest.raises(TrackingError, match=r"no finished run below it has predictions.*src/eval.py runs="):
         collect(tmp_path)

@@ -15,6 +15,7 @@ from pathvlm_r1.tracking import (
     create_run_folder,
     environment,
     find_finished,
+    manifests_below,
     new_manifest,
     read_manifest,
     run_record,
@@ -149,6 +150,19 @@ def test_runs_that_are_unfinished_or_without_export_or_foreign_are_not_found(tmp
     (tmp_path / "other" / "manifest.json").write_text('{"status": "finished"}')
     assert find_finished(tmp_path, content_hash(CONFIG)) is None
     assert find_finished(tmp_path / "absent", content_hash(CONFIG)) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"status": ', '{"status": "finished"}'])
+def test_runs_are_found_at_any_depth_and_a_file_that_is_none_of_ours_is_skipped_by_name(tmp_path, text, caplog):
+    runs = [finished_run(tmp_path / "sweep" / "a"), finished_run(tmp_path)]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text(text)
+    assert sorted((run.path, manifest.status) for run, manifest in manifests_below(tmp_path)) == sorted(
+        (run.path, "finished") for run in runs
+    )
+    (warning,) = caplog.messages
+    assert warning.startswith(str(tmp_path / "other" / "manifest.json"))
+    assert warning.endswith("skipped")
 
 
 @pytest.mark.parametrize(

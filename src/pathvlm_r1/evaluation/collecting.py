@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
-from pathvlm_r1.tracking import RunFolder, TrackingError, read_manifest
+from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
 
 BASE = "base"
 GREEDY = "greedy"
@@ -104,19 +104,14 @@ def grouped(entries: Iterable[Entry], key: Callable[[Entry], Key]) -> dict[Key, 
 
 
 def _evaluated_runs(folder: Path) -> list[EvaluatedRun]:
-    runs = []
-    for path in sorted(folder.rglob("manifest.json")):
-        if not any(RunFolder(path.parent).predictions.glob("*.jsonl")):
-            continue
-        manifest = read_manifest(path.parent)
-        if manifest.status == "finished":
-            runs.append(
-                EvaluatedRun(
-                    folder=path.parent, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
-                    content_hash=manifest.content_hash, finished_at=manifest.finished_at or "",
-                )
-            )  # fmt: skip
-    return runs
+    return [
+        EvaluatedRun(
+            folder=run.path, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
+            content_hash=manifest.content_hash, finished_at=manifest.finished_at or "",
+        )
+        for run, manifest in manifests_below(folder)
+        if manifest.status == "finished" and any(run.predictions.glob("*.jsonl"))
+    ]  # fmt: skip
 
 
 def _one_per_arm_and_seed(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedRun], list[str]]:

@@ -131,17 +131,27 @@ def read_manifest(folder: Path) -> Manifest:
     return _from_row(path, row)
 
 
-def find_finished(output: Path, content_hash: str) -> RunFolder | None:
-    """The earliest finished run anywhere below `output` with exactly this hash whose export is there, if any."""
-    found: list[tuple[str, Path]] = []
-    for path in output.rglob("manifest.json"):
+def manifests_below(folder: Path) -> Iterator[tuple[RunFolder, Manifest]]:
+    """Every run anywhere below a folder with its manifest, by path; a file that is none of ours is logged and skipped.
+
+    Such a file is another program's of that name, another version's, or was broken on the way: no reason to stop.
+    """
+    for path in sorted(folder.rglob("manifest.json")):
         try:
             manifest = read_manifest(path.parent)
-        except TrackingError:
-            continue  # another program's file of that name, or another version's run
-        is_equal = manifest.status == "finished" and manifest.content_hash == content_hash
-        if is_equal and RunFolder(path.parent).export.is_dir():
-            found.append((manifest.started_at, path.parent))
+        except TrackingError as error:
+            _log.warning("%s: skipped", error)
+            continue
+        yield RunFolder(path.parent), manifest
+
+
+def find_finished(output: Path, content_hash: str) -> RunFolder | None:
+    """The earliest finished run anywhere below `output` with exactly this hash whose export is there, if any."""
+    found = [
+        (manifest.started_at, run.path)
+        for run, manifest in manifests_below(output)
+        if manifest.status == "finished" and manifest.content_hash == content_hash and run.export.is_dir()
+    ]
     return RunFolder(min(found)[1]) if found else None
 
 
