@@ -37,8 +37,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(drawn: Path) -> Path:
-    return Path(os.environ["BCCD_ROOT"]) if "BCCD_ROOT" in os.environ else drawn
+def root(bccd_root: Path) -> Path:
+    return bccd_root
 
 
 @pytest.fixture(scope="module", params=[0, 7])
