@@ -8,6 +8,8 @@ from typing import Protocol
 
 from PIL import Image
 
+from pathvlm_r1.data.errors import DatasetError
+
 LETTERS = "ABCDEFGHI"
 
 
@@ -56,6 +58,13 @@ class Sample:
     rationale: str  # reference reasoning without tags; empty when the dataset has none
     image: ImageSource
     findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
+
+    def __post_init__(self) -> None:
+        if len(self.answer) != 1 or self.answer not in self.letters:
+            raise DatasetError(
+                f"{self.dataset} {self.sample_id}: the answer is {self.answer!r}, and the {len(self.options)} options "
+                f"have the letters {', '.join(self.letters)}; mend the record or leave it out."
+            )
 
     @property
     def letters(self) -> str:
