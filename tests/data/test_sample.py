@@ -1,6 +1,7 @@
 import pytest
 
-from pathvlm_r1.data import DatasetError, Sample
+from pathvlm_r1.data import Sample
+from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.images import FileImage
 
 
