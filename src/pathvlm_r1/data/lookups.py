@@ -1,7 +1,7 @@
 """Lessons in looking up the letter of a named option, from two one-word options to whole lists with text in between.
 
 A look-up is not learned gradually but found: the loss stays where guessing leaves it, then falls at once. Whole
-dialogues alone left it at chance for 39,000 rows, and so did four options asked for right away. Two things make it
+dialogues alone leave it at chance, and so do four options asked for right away. Two things make it
 quick: options that grow in number, and asking every name for its letter, in the list, where the letter stands before
 it, as in the sentence that must fetch it from there.
 """

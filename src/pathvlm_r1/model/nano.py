@@ -103,10 +103,7 @@ def nano_model(
 
 @torch.no_grad()
 def _let_tokens_speak(model: Qwen2_5_VLForConditionalGeneration) -> None:
-    """Begin with layers that add nothing to large embeddings, so that what stands where is not drowned by their noise.
-
-    Looking up a letter was found in 170 steps this way, and not in 700 without.
-    """
+    """Begin with layers that add nothing to large embeddings, so that what stands where is not drowned by their noise."""
     model.get_input_embeddings().weight.mul_(_EMBEDDING_GAIN)
     for layer in model.model.language_model.layers:
         layer.self_attn.o_proj.weight.zero_()
