@@ -39,6 +39,8 @@ def lora_model(processor, target=TARGET):
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # zero at the start, when an unmerged adapter would go unnoticed
             torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+        elif "lora_A" in name:
+            torch.nn.init.normal_(parameter, std=0.1, generator=generator)
     return model.eval()
 
 

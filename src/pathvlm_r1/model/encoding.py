@@ -146,9 +146,9 @@ class SampleEncoder:
 
     def prompt(self, sample: Sample) -> EncodedPrompt:
         """The question as the policy is asked it."""
-        key = f"{sample.dataset}/{sample.sample_id}"
+        picture = f"{sample.dataset}/{sample.image_id}"
+        key = f"{picture}/{sample.sample_id}"  # a control asks the same question about another picture
         if key not in self._prompts:
-            picture = f"{sample.dataset}/{sample.image_id}"
             self._prompts[key] = self.encoder.prompt(self.contract.prompt(sample), sample.image, image_key=picture)
         return self._prompts[key]
 

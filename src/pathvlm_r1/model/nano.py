@@ -103,7 +103,7 @@ def nano_model(
 
 @torch.no_grad()
 def _let_tokens_speak(model: Qwen2_5_VLForConditionalGeneration) -> None:
-    """Begin with layers that add nothing to large embeddings, so that what stands where is not drowned by their noise."""
+    """Begin with layers that add nothing to large embeddings, so that their noise does not drown what stands where."""
     model.get_input_embeddings().weight.mul_(_EMBEDDING_GAIN)
     for layer in model.model.language_model.layers:
         layer.self_attn.o_proj.weight.zero_()

@@ -92,7 +92,7 @@ def apply_gradients(module: LightningModule, gradient_clip: float) -> Tensor:
     if not norm.isfinite():
         raise TrainingError(
             f"the gradient of optimiser step {module.global_step} has norm {norm.item()}, with a finite loss: stopped "
-            "before it reached the weights; a lower stage.learning_rate or trainer.precision=32-true are the usual cures."
+            "before it reached the weights; a lower stage.learning_rate or trainer.precision=32-true may cure it."
         )
     first.step()
     for other in others:
