@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hydra
@@ -9,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import Launch, train
+from pathvlm_r1.assembly import RUN_FOLDER, Launch, train
 from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import run, user_errors
 
@@ -22,9 +23,10 @@ def main(composed: DictConfig) -> None:
         refuse_unread(hydra_config.overrides.task, composed)
         is_sweep = hydra_config.mode == RunMode.MULTIRUN
         launch = Launch(
-            trainer=hydra_config.runtime.choices["trainer"],
             sweep=Path(hydra_config.sweep.dir).name if is_sweep else None,
             difference=hydra_config.job.override_dirname if is_sweep else None,
+            typed=tuple(hydra_config.overrides.task),
+            joined=os.environ.get(RUN_FOLDER),
         )
         train(composed, launch)
 

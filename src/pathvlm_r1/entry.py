@@ -69,5 +69,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", module="lightning_fabric", category=UserWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning", category=FutureWarning)  # its use of torch 2.13
     warnings.filterwarnings(
+        "ignore", module="lightning_fabric", category=FutureWarning
+    )  # its gathering over processes, likewise
+    warnings.filterwarnings(
         "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
     )  # peft

@@ -83,12 +83,12 @@ def composed(name: str, *overrides: str):
 
 def trained(output: Path, *overrides: str) -> RunFolder:
     """One tiny training run."""
-    return train(composed("train", *TINY, f"output={output}", *overrides), Launch(trainer="cpu"))
+    return train(composed("train", *TINY, f"output={output}", *overrides), Launch())
 
 
 def resumed(run: RunFolder) -> RunFolder:
     """The same run after `resume=`."""
-    return train(composed("train", f"resume={run.path}"), Launch(trainer="cpu"))
+    return train(composed("train", f"resume={run.path}"), Launch())
 
 
 def evaluated(*overrides: str) -> list[ResultRow]:

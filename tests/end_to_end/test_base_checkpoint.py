@@ -19,7 +19,7 @@ TINY_PRETRAINING = (
 
 
 def pretrained(output):
-    return train(composed("train", *TINY_PRETRAINING, f"output={output}"), Launch(trainer="cpu"))
+    return train(composed("train", *TINY_PRETRAINING, f"output={output}"), Launch())
 
 
 @pytest.fixture

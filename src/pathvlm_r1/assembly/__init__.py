@@ -1,7 +1,8 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
+from pathvlm_r1.assembly.processes import RUN_FOLDER
 from pathvlm_r1.assembly.running import Launch, train
 from pathvlm_r1.assembly.scoring import answer_one, evaluate
 
-__all__ = ["Launch", "answer_one", "evaluate", "load_samples", "named_dataset", "train"]
+__all__ = ["RUN_FOLDER", "Launch", "answer_one", "evaluate", "load_samples", "named_dataset", "train"]

@@ -3,56 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections import ChainMap
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer, seed_everything
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, Trainer, seed_everything
 
-from pathvlm_r1.assembly.datasets import CONF, announce_floor, load_samples, samples_hash
-from pathvlm_r1.assembly.identity import parent_record, run_hash
+from pathvlm_r1.assembly.datasets import announce_floor, load_samples, samples_hash
+from pathvlm_r1.assembly.identity import run_hash
+from pathvlm_r1.assembly.parents import implied_parent, parent_command
 from pathvlm_r1.assembly.policies import found_checkpoint, trainability
+from pathvlm_r1.assembly.processes import (
+    RUN_FOLDER,
+    Processes,
+    StopTogether,
+    handed_on,
+    processes_of,
+    refuse_undivided,
+)
+from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
+from pathvlm_r1.assembly.sample_tables import SampleTables
 from pathvlm_r1.assembly.training import Training, build_training
 from pathvlm_r1.config import (
     EMBEDDED,
-    UNREAD_BY_STAGE,
     ConfigError,
     GRPOConfig,
     PretrainConfig,
     TrainConfig,
-    WandbLoggerConfig,
-    recorded,
 )
 from pathvlm_r1.data import Sample
-from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.stages import BestByValidation
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
-    CompletionRow,
-    DataRecord,
     LastCheckpoint,
     RunFolder,
     RunInterrupted,
     RunRecord,
     StepProgress,
-    build_logger,
     create_run_folder,
     ensure_writable,
     export_model,
     find_finished,
     graceful_interrupt,
-    log_completion_table,
-    new_manifest,
     read_manifest,
     run_record,
     summarised,
 )
 
-SHOWN_COMPLETIONS = 8  # in a table of samples
 CHECKPOINT_EVERY = 50  # optimiser steps between rolling checkpoints
 
 _log = logging.getLogger(__name__)
@@ -62,9 +62,10 @@ _log = logging.getLogger(__name__)
 class Launch:
     """How a run was started."""
 
-    trainer: str  # name of the trainer group's file, for the parent's run
     sweep: str | None = None  # name of the sweep that the run belongs to
     difference: str | None = None  # what tells it from the sweep's other runs
+    typed: Sequence[str] = ()  # the overrides of the command
+    joined: str | None = None  # the folder of the run that the first of several processes has begun
 
 
 def train(composed: DictConfig, launch: Launch) -> RunFolder:
@@ -83,17 +84,20 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
     config = TrainConfig.checked(composed)
     if config.resume is not None:
         return resume(Path(config.resume).expanduser(), launch)
+    processes = _checked_processes(config, launch)
+    if not processes.is_first:
+        return _join(processes, launch)
     if not isinstance(config.stage, PretrainConfig):
         found_checkpoint(config.model.checkpoint)
     ensure_writable(Path(config.output))
     samples = _training_samples(config)
     if not isinstance(config.stage, PretrainConfig) and config.stage.init == "auto":
-        parent = find_or_train_parent(composed, config, launch)
+        parent = find_or_train_parent(composed, config, launch, processes)
         config = _beginning_with(config, str(parent.export))
     elif config.model.checkpoint != EMBEDDED:
         config = _beginning_with(config, config.model.checkpoint)
     folder = create_run_folder(Path(config.output), run_name(config))
-    _run(config, folder, samples, launch, ckpt_path=None)
+    _run(Job(config, folder, samples, processes), launch, ckpt_path=None)
     return folder
 
 
@@ -110,23 +114,49 @@ def resume(path: Path, launch: Launch) -> RunFolder:
     ckpt_path = folder.last_checkpoint if folder.last_checkpoint.is_file() else None
     if ckpt_path is None and not any(folder.checkpoints.glob("*.safetensors")):  # of a phase before the first step
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
-    config = TrainConfig.checked(OmegaConf.create({**_unread_groups(manifest.stage), **manifest.config}))
+    config = recorded_config(manifest)
+    processes = _checked_processes(config, launch)
     samples = _training_samples(config)
     if samples_hash(samples) != manifest.data.hash:
         raise ConfigError(
             f"resume={path}: dataset={config.dataset.name} has changed since this run began; start it again"
         )
-    _run(config, folder, samples, launch, ckpt_path=ckpt_path)
+    _run(Job(config, folder, samples, processes), launch, ckpt_path=ckpt_path)
     return folder
 
 
-def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Launch) -> RunFolder:
-    """The finished SFT run that this configuration implies, trained now if there is none; one process at a time."""
-    implied = composed.copy()
-    implied.stage = OmegaConf.load(CONF / "stage" / "sft.yaml")
-    trainer = OmegaConf.load(CONF / "trainer" / f"{launch.trainer}.yaml")
-    implied.trainer = OmegaConf.merge(trainer, {"max_steps": "${stage.max_steps}"})
-    implied.seed = composed.stage.parent_seed
+def _join(processes: Processes, launch: Launch) -> RunFolder:
+    """Train beside the first process, in the run that it has begun."""
+    if launch.joined is None:
+        raise ConfigError(
+            f"process {processes.rank} of {processes.count} was not launched by the first one, which alone makes the "
+            f"run's folder; start one process and let Lightning launch the others, or give its folder in {RUN_FOLDER}"
+        )
+    folder = RunFolder(Path(launch.joined))
+    config = recorded_config(read_manifest(folder.path))
+    _run(Job(config, folder, _training_samples(config), processes), launch, ckpt_path=None)
+    return folder
+
+
+def _checked_processes(config: TrainConfig, launch: Launch) -> Processes:
+    processes = processes_of(config.trainer)
+    refuse_undivided(config.stage, processes.count)
+    if processes.count > 1 and launch.sweep is not None:
+        raise ConfigError(
+            f"-m: a sweep trains in one process, trainer.* asks for {processes.count}; give a command for each run"
+        )
+    return processes
+
+
+def find_or_train_parent(
+    composed: DictConfig, config: TrainConfig, launch: Launch, processes: Processes
+) -> RunFolder:  # fmt: skip
+    """The finished SFT run that this configuration implies; if there is none, a single process trains it now.
+
+    Raises:
+        ConfigError: there is none, and several processes are to start from it.
+    """
+    implied = implied_parent(composed)
     parent = TrainConfig.checked(implied)
     wanted = run_hash(parent, _training_samples(parent))
     output = Path(config.output)
@@ -135,6 +165,11 @@ def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Laun
         if found is not None:
             _log.info("stage.init=auto: starting from the SFT run %s", found.path)
             return found
+        if processes.count > 1:
+            raise ConfigError(
+                f"stage.init=auto: no finished SFT run of this configuration under {output}, and {processes.count} "
+                f"processes train no parent on the way; train it first: {parent_command(launch.typed, composed)}"
+            )
         _log.info("stage.init=auto: no finished SFT run of this configuration under %s; training it first", output)
         try:
             return train(implied, replace(launch, difference=None))
@@ -142,23 +177,9 @@ def find_or_train_parent(composed: DictConfig, config: TrainConfig, launch: Laun
             raise RunInterrupted(f"{interrupt}; then give this command again") from interrupt
 
 
-def _unread_groups(stage: str) -> dict[str, Any]:
-    """What a manifest leaves out, as it stands in `conf/`: nothing depends on it."""
-    chosen = ChainMap(*(entry for entry in OmegaConf.load(CONF / "train.yaml").defaults if not isinstance(entry, str)))
-    groups = [group for group in UNREAD_BY_STAGE[stage] if group in chosen]
-    return {group: OmegaConf.load(CONF / group / f"{chosen[group]}.yaml") for group in groups}
-
-
 def _beginning_with(config: TrainConfig, checkpoint: str) -> TrainConfig:
     """With a checkpoint that is found from any working directory, since the manifest keeps it."""
     return replace(config, model=replace(config.model, checkpoint=found_checkpoint(checkpoint)))
-
-
-def run_name(config: TrainConfig) -> str:
-    """Stage, what distinguishes it, dataset and seed."""
-    reward = [config.reward.name] if isinstance(config.stage, GRPOConfig) else []
-    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
-    return "-".join([arm, *reward, config.dataset.name, f"s{config.seed}"])
 
 
 def _training_samples(config: TrainConfig) -> list[Sample]:
@@ -166,28 +187,57 @@ def _training_samples(config: TrainConfig) -> list[Sample]:
     return load_samples(config.dataset, split)
 
 
-def _run(
-    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], launch: Launch, *, ckpt_path: Path | None
-) -> None:
+@dataclass(frozen=True)
+class Job:
+    """What one process trains."""
+
+    config: TrainConfig
+    folder: RunFolder
+    samples: Sequence[Sample]  # of the training split
+    processes: Processes
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A stage after its last step in this process."""
+
+    training: Training
+    step: int
+    is_interrupted: bool
+
+
+def _run(job: Job, launch: Launch, *, ckpt_path: Path | None) -> None:
+    config, folder = job.config, job.folder
     seed_everything(config.seed, workers=True, verbose=False)
-    logger = _logger(config, folder, launch)
-    with run_record(folder, _manifest(config, folder, samples)) as record, summarised(logger, record.measured):
-        training = build_training(config, folder, samples, on_rollout=_sample_table(config, logger))
+    if not job.processes.is_first:  # the first one writes for all
+        _fit(job, logger=False, ckpt_path=ckpt_path)
+        return
+    logger = logger_of(config, folder, sweep=launch.sweep, difference=launch.difference)
+    with run_record(folder, manifest_of(config, folder, job.samples)) as record, summarised(logger, record.measured):
         if not isinstance(config.stage, PretrainConfig):
-            announce_floor(config.dataset.name, samples, load_samples(config.dataset, "validation"))
-        _log.info("%s\n%s", folder.path, trainability(training.policy))
-        trainer = _trainer(config, folder, training, logger)
-        with graceful_interrupt(lambda: setattr(trainer, "should_stop", True)) as interrupt:
-            trainer.fit(training.module, datamodule=training.data, ckpt_path=ckpt_path, weights_only=True)
-        record.measured["optimiser_steps"] = trainer.global_step
-        if interrupt.is_requested and trainer.global_step < config.trainer["max_steps"]:
-            record.is_interrupted = True
-        elif trainer.is_global_zero:
-            _finish(config, folder, training, record)
+            announce_floor(config.dataset.name, job.samples, load_samples(config.dataset, "validation"))
+        with handed_on(folder):
+            fitted = _fit(job, logger=logger, ckpt_path=ckpt_path)
+        record.measured["optimiser_steps"] = fitted.step
+        record.is_interrupted = fitted.is_interrupted
+        if not fitted.is_interrupted:
+            _finish(config, folder, fitted.training, record)
     if record.is_interrupted:
-        raise RunInterrupted(
-            f"interrupted at step {trainer.global_step}; go on with: python src/train.py resume={folder.path}"
-        )
+        raise RunInterrupted(f"interrupted at step {fitted.step}; go on with: python src/train.py resume={folder.path}")
+
+
+def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
+    config = job.config
+    every = config.stage.samples_every if isinstance(config.stage, GRPOConfig) else 0
+    training = build_training(config, job.folder, job.samples, on_rollout=SampleTables(logger, every))
+    if job.processes.is_first:
+        _log.info("%s\n%s", job.folder.path, trainability(training.policy))
+    with graceful_interrupt(lambda: None) as interrupt:
+        stop = StopTogether(lambda: interrupt.is_requested)
+        trainer = _trainer(config, job.folder, (*training.callbacks, stop), logger)
+        trainer.fit(training.module, datamodule=training.data, ckpt_path=ckpt_path, weights_only=True)
+    is_interrupted = stop.has_stopped and trainer.global_step < config.trainer["max_steps"]
+    return Fitted(training, trainer.global_step, is_interrupted)
 
 
 def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: RunRecord) -> None:
@@ -208,37 +258,14 @@ def _last_metrics(training: Training) -> dict[str, float]:
     return {name: float(value) for name, value in training.module.trainer.callback_metrics.items()}
 
 
-def _manifest(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample]) -> Any:
-    """A new manifest, or that of the run that goes on."""
-    if folder.manifest.is_file():
-        return read_manifest(folder.path)
-    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
-    return new_manifest(
-        name=folder.path.name, arm=arm, stage=config.stage.name, config=recorded(config),
-        content_hash=run_hash(config, samples), data=DataRecord(name=config.dataset.name, hash=samples_hash(samples)),
-        parent=None if isinstance(config.stage, PretrainConfig) else parent_record(config.model.checkpoint),
-        seeds={"seed": config.seed},
-    )  # fmt: skip
-
-
-def _logger(config: TrainConfig, folder: RunFolder, launch: Launch) -> Any:
-    chosen = config.logger
-    if not isinstance(chosen, WandbLoggerConfig):
-        return build_logger(chosen.name, folder.path)
-    return build_logger(
-        chosen.name, folder.path, project=chosen.project, group=chosen.group or launch.sweep or config.dataset.name,
-        job_type=config.stage.name, run_name=launch.difference or run_name(config),
-    )  # fmt: skip
-
-
-def _trainer(config: TrainConfig, folder: RunFolder, training: Training, logger: Any) -> Trainer:
+def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callback], logger: Any) -> Trainer:
     steps = int(config.trainer["max_steps"])
     return Trainer(
         **config.trainer,
         max_epochs=-1,
         logger=logger,
         callbacks=[
-            *training.callbacks,
+            *callbacks,
             LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY),
             StepProgress(run_name(config), steps),
         ],
@@ -247,33 +274,3 @@ def _trainer(config: TrainConfig, folder: RunFolder, training: Training, logger:
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-
-
-def _sample_table(
-    config: TrainConfig, logger: Any
-) -> Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]:
-    """Shows some completions of a rollout every `stage.samples_every` optimiser steps."""
-    every = config.stage.samples_every if isinstance(config.stage, GRPOConfig) else 0
-
-    def show(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
-        if every == 0 or (step != 1 and step % every):
-            return
-        rows = [
-            CompletionRow(
-                question=completion.sample.question,
-                picture=completion.sample.image.load(),
-                completion=completion.text,
-                rewards={name: scores[b][g].value for name, scores in rewards.scores.items()},
-                events=_true_events(rewards, b, g),
-            )
-            for b, group in enumerate(groups)
-            for g, completion in enumerate(group[:1])
-        ]
-        log_completion_table(logger, rows[:SHOWN_COMPLETIONS], step)
-
-    return show
-
-
-def _true_events(rewards: RewardTable, b: int, g: int) -> list[str]:
-    judged = (scores[b][g].events for scores in rewards.scores.values())
-    return [name for events in judged if events is not None for name, value in asdict(events).items() if value]

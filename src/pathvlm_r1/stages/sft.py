@@ -90,7 +90,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
         norm = apply_gradients(self, self.gradient_clip)
         self.trainer.datamodule.batches_done += 1
         described = {
-            "loss": torch.stack(shares).sum(), "token_accuracy": self.token_accuracy.compute(),
+            "loss": self.all_gather(torch.stack(shares).sum()).mean(), "token_accuracy": self.token_accuracy.compute(),
             "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens),
         }  # fmt: skip
         self.token_accuracy.reset()

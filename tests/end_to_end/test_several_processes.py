@@ -1,0 +1,83 @@
+"""Data-parallel training: one run, whatever the number of processes, and the weights that one process would reach."""
+
+import pytest
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from running import (
+    LIGHTNING_WARNINGS,
+    TINY,
+    TINY_GRPO,
+    TINY_SFT,
+    command,
+    exported,
+    last_weights,
+    metrics,
+    runs_below,
+    trained,
+)
+
+from pathvlm_r1.config import ConfigError
+
+pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+
+TWO = ("trainer.devices=2", "+trainer.strategy=ddp")
+SFT = ("stage=sft", "trainer.precision=64-true")  # in float64 nothing but rounding lies between the two
+
+
+def trained_by_two(folder, *overrides):
+    """The only run that a command with two processes leaves, after it has ended well."""
+    outcome = command("train", *TWO, *overrides, "output=runs", cwd=folder)
+    assert outcome.status == 0, outcome.text
+    assert "Warning" not in outcome.text
+    assert outcome.stdout.count("language model:") == 1, "only the first process speaks"
+    ((run, manifest),) = runs_below(folder)
+    assert [path.name for path in run.path.parent.iterdir() if path.is_dir()] == [run.path.name]
+    assert manifest.status == "finished"
+    assert run.export.is_dir()
+    return run
+
+
+def test_two_processes_train_one_run_to_the_weights_of_one_process(tmp_path):
+    two, one = trained_by_two(tmp_path, *TINY_SFT, *SFT), trained(tmp_path / "one", *SFT)
+    left, right = exported(two), exported(one)
+    assert left.keys() == right.keys()
+    for name in left:
+        torch.testing.assert_close(left[name], right[name], rtol=1e-9, atol=1e-9)
+    half = exported(trained(tmp_path / "half", *SFT, "stage.rows_per_step=2"))
+    assert max((left[name] - half[name]).abs().max() for name in left) > 1e-4, "each one's own share leads elsewhere"
+    for by_two, by_one in zip(metrics(two), metrics(one), strict=True):
+        for name in ("sft/loss", "sft/token_accuracy", "sft/gradient_norm", "sft/tokens"):  # logged in float32
+            assert float(by_two[name]) == pytest.approx(float(by_one[name]), rel=1e-6)
+
+
+def test_two_processes_follow_grpo_in_one_run(tmp_path):
+    run = trained_by_two(tmp_path, *TINY, *TINY_GRPO, "stage.init=base")
+    assert len(metrics(run)) == 2
+    assert all(tensor.isfinite().all() for tensor in last_weights(run).values())
+
+
+def test_two_processes_start_from_a_parent_that_is_there_and_train_none(tmp_path):
+    with pytest.raises(ConfigError, match=r"no finished SFT run .* train it first: python src/train.py stage=sft "):
+        trained(tmp_path, *TINY_GRPO, *TWO)
+    assert runs_below(tmp_path) == []
+
+
+def test_a_batch_that_processes_do_not_divide_is_refused_before_a_run_begins(tmp_path):
+    with pytest.raises(ConfigError, match=r"stage\.prompts_per_step=3: 2 processes must share it equally"):
+        trained(tmp_path, *TINY_GRPO, *TWO, "model.recipe.grpo.prompts_per_step=3")
+    assert runs_below(tmp_path) == []
+
+
+def test_a_process_that_the_first_one_has_not_launched_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(rank_zero_only, "rank", 0)  # Lightning sets it; put back for the tests after this one
+    with pytest.raises(ConfigError, match="process 1 of 2 was not launched by the first one"):
+        trained(tmp_path, *TINY_GRPO, *TWO, "stage.init=base")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_over_several_processes_is_refused(tmp_path):
+    outcome = command("train", "-m", "stage=sft", "seed=0,1", *TINY_SFT, *TWO, "output=runs", cwd=tmp_path)
+    assert outcome.status == 2
+    assert "a sweep trains in one process, trainer.* asks for 2" in outcome.stderr
+    assert runs_below(tmp_path) == []
