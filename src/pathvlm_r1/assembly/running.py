@@ -35,7 +35,7 @@ from pathvlm_r1.config import (
     TrainConfig,
 )
 from pathvlm_r1.data import Sample
-from pathvlm_r1.stages import BestByValidation
+from pathvlm_r1.stages import BestByValidation, ValidationAtEnd
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
@@ -241,14 +241,15 @@ def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
 
 
 def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: RunRecord) -> None:
-    """Best weights back, then the export."""
+    """Best weights back, the figures of what is handed over, then the export."""
+    record.measured |= _last_metrics(training)
     for callback in training.callbacks:
         if isinstance(callback, BestByValidation):
             callback.restore_best(training.policy)
             record.measured["validation"] = callback.history
             record.measured["best_step"] = callback.best["step"]
-            record.measured["validation_accuracy"] = callback.best["accuracy"]
-    record.measured |= _last_metrics(training)
+        if isinstance(callback, BestByValidation | ValidationAtEnd):
+            record.measured |= {f"validation/{name}": value for name, value in callback.final.items()}
     provenance = {"run": folder.path.name, "stage": config.stage.name, "seed": config.seed}
     export_model(training.policy.model, training.encoder.processor, folder.export, provenance)
     _log.info("finished: %s", folder.export)

@@ -21,7 +21,15 @@ from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine
-from pathvlm_r1.stages import BestByValidation, GRPOModule, GRPOSettings, SFTModule, linear_decay, warmup_cosine
+from pathvlm_r1.stages import (
+    BestByValidation,
+    GRPOModule,
+    GRPOSettings,
+    SFTModule,
+    ValidationAtEnd,
+    linear_decay,
+    warmup_cosine,
+)
 from pathvlm_r1.tracking import RunFolder
 
 OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
@@ -62,28 +70,31 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
+    asked = load_samples(config.dataset, "validation")[: stage.validation_samples]
     best = BestByValidation(
-        _validation(config, stage, encoder), every=stage.validation_every, last_step=config.trainer["max_steps"],
+        _validation(config, encoder, asked), every=stage.validation_every, last_step=config.trainer["max_steps"],
         path=folder.path / "best.safetensors",
     )  # fmt: skip
     stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (best,))
 
 
-def _validation(config: TrainConfig, stage: SFTConfig, encoder: SampleEncoder) -> Callable[[Policy], dict[str, float]]:
+def _validation(
+    config: TrainConfig, encoder: SampleEncoder, samples: Sequence[Sample]
+) -> Callable[[Policy], dict[str, float]]:
+    """Greedy answers to the samples, in mean figures."""
     greedy = replace(config.evaluation, temperature=0.0, samples=1)
     answer = answerer(encoder, config.model, config.rollout, greedy, reward_terms(config.reward, encoder.contract))
-    samples = load_samples(config.dataset, "validation")[: stage.validation_samples]
 
     def validate(policy: Policy) -> dict[str, float]:
         predictions = [p for decodes in answer(policy, samples, seed=config.seed) for p in decodes]
         process = [p.process for p in predictions if p.process is not None]
-        return {
+        metrics = {
             "accuracy": sum(p.is_correct for p in predictions) / len(predictions),
             "format": sum(p.is_formatted for p in predictions) / len(predictions),
-            "process": sum(process) / max(1, len(process)),
             "completion_tokens": sum(p.completion_tokens for p in predictions) / len(predictions),
         }
+        return metrics | ({"process": sum(process) / len(process)} if process else {})  # a reward may lack the term
 
     return validate
 
@@ -113,8 +124,10 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         folder=folder.path,
         on_rollout=on_rollout,
     )  # fmt: skip
+    validate = _validation(config, encoder, load_samples(config.dataset, "validation"))
+    at_end = ValidationAtEnd(validate, last_step=config.trainer["max_steps"])
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder)
+    return Training(module, stream, loaded.policy, loaded.encoder, (at_end,))
 
 
 def _loaded(config: TrainConfig, *, temperature: float, is_dropout_on: bool) -> LoadedPolicy:

@@ -5,7 +5,7 @@ from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
-from pathvlm_r1.stages.validation import BestByValidation
+from pathvlm_r1.stages.validation import BestByValidation, ValidationAtEnd
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PictureBatch",
     "SFTModule",
     "TrainingError",
+    "ValidationAtEnd",
     "linear_decay",
     "look_up_loss",
     "muon_and_adamw",
