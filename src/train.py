@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import hydra
@@ -10,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import RUN_FOLDER, Launch, train
+from pathvlm_r1.assembly import RUN_FOLDER, Launch, train, what_differs
 from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import run, user_errors
 
@@ -20,12 +21,13 @@ def main(composed: DictConfig) -> None:
     """Train, or say in one message why not."""
     with user_errors():
         hydra_config = HydraConfig.get()
-        refuse_unread(hydra_config.overrides.task, composed)
+        typed = tuple(hydra_config.overrides.task)
+        refuse_unread(typed, composed)
         is_sweep = hydra_config.mode == RunMode.MULTIRUN
         launch = Launch(
             sweep=Path(hydra_config.sweep.dir).name if is_sweep else None,
-            difference=hydra_config.job.override_dirname if is_sweep else None,
-            typed=tuple(hydra_config.overrides.task),
+            difference=what_differs(sys.argv[1:], typed) if is_sweep else None,
+            typed=typed,
             joined=os.environ.get(RUN_FOLDER),
         )
         train(composed, launch)
