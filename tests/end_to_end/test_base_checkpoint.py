@@ -1,5 +1,8 @@
 """The making of a base checkpoint, at tiny size: its phases, what an interruption keeps of them, and the export."""
 
+import os
+import signal
+
 import pytest
 from running import LIGHTNING_WARNINGS, are_equal, composed, exported, interrupted_in_batch, resumed, runs_below
 from transformers import AutoModelForImageTextToText
@@ -44,5 +47,25 @@ def test_a_resumed_pretraining_keeps_its_finished_phases_and_ends_in_the_same_we
 
     monkeypatch.setattr(pretraining, "train_vision", again)
     monkeypatch.setattr(pretraining, "train_look_ups", again)
+    assert read_manifest(resumed(broken).path).status == "finished"
+    assert are_equal(exported(broken), exported(straight))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("phase", ["train_vision", "train_look_ups"])
+def test_control_c_in_a_phase_before_the_steps_names_the_command_that_goes_on(phase, tmp_path, monkeypatch):
+    straight, original = pretrained(tmp_path / "straight"), getattr(pretraining, phase)
+
+    def interrupted(*arguments, **settings):
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments, **settings)
+
+    monkeypatch.setattr(pretraining, phase, interrupted)
+    with pytest.raises(RunInterrupted) as caught:
+        pretrained(tmp_path / "broken")
+    monkeypatch.setattr(pretraining, phase, original)
+    ((broken, manifest),) = runs_below(tmp_path / "broken")
+    assert manifest.status == "interrupted"
+    assert str(caught.value) == f"interrupted; go on with: python src/train.py resume={broken.path}"
     assert read_manifest(resumed(broken).path).status == "finished"
     assert are_equal(exported(broken), exported(straight))

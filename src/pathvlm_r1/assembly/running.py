@@ -111,8 +111,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
     manifest, folder = read_manifest(path), RunFolder(path)
     if manifest.status == "finished":
         raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
-    ckpt_path = folder.last_checkpoint if folder.last_checkpoint.is_file() else None
-    if ckpt_path is None and not any(folder.checkpoints.glob("*.safetensors")):  # of a phase before the first step
+    if not _can_go_on(manifest.stage, folder):
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
     config = recorded_config(manifest)
     processes = _checked_processes(config, launch)
@@ -121,8 +120,14 @@ def resume(path: Path, launch: Launch) -> RunFolder:
         raise ConfigError(
             f"resume={path}: dataset={config.dataset.name} has changed since this run began; start it again"
         )
+    ckpt_path = folder.last_checkpoint if folder.last_checkpoint.is_file() else None
     _run(Job(config, folder, samples, processes), launch, ckpt_path=ckpt_path)
     return folder
+
+
+def _can_go_on(stage: str, folder: RunFolder) -> bool:
+    """With a checkpoint; pretraining also without one: its phases before the first step keep what they finished."""
+    return folder.last_checkpoint.is_file() or stage == "pretrain"
 
 
 def _join(processes: Processes, launch: Launch) -> RunFolder:
@@ -207,11 +212,24 @@ class Fitted:
 
 
 def _run(job: Job, launch: Launch, *, ckpt_path: Path | None) -> None:
-    config, folder = job.config, job.folder
-    seed_everything(config.seed, workers=True, verbose=False)
+    seed_everything(job.config.seed, workers=True, verbose=False)
     if not job.processes.is_first:  # the first one writes for all
         _fit(job, logger=False, ckpt_path=ckpt_path)
         return
+    go_on = f"go on with: python src/train.py resume={job.folder.path}"
+    try:
+        fitted = _recorded_fit(job, launch, ckpt_path=ckpt_path)
+    except KeyboardInterrupt as interrupt:  # the second Ctrl-C, or the first one outside the steps
+        if not _can_go_on(job.config.stage.name, job.folder):
+            raise
+        raise RunInterrupted(f"interrupted; {go_on}") from interrupt
+    if fitted.is_interrupted:
+        raise RunInterrupted(f"interrupted at step {fitted.step}; {go_on}")
+
+
+def _recorded_fit(job: Job, launch: Launch, *, ckpt_path: Path | None) -> Fitted:
+    """Fit and finish with a manifest before and after."""
+    config, folder = job.config, job.folder
     logger = logger_of(config, folder, sweep=launch.sweep, difference=launch.difference)
     with run_record(folder, manifest_of(config, folder, job.samples)) as record, summarised(logger, record.measured):
         if not isinstance(config.stage, PretrainConfig):
@@ -222,8 +240,7 @@ def _run(job: Job, launch: Launch, *, ckpt_path: Path | None) -> None:
         record.is_interrupted = fitted.is_interrupted
         if not fitted.is_interrupted:
             _finish(config, folder, fitted.training, record)
-    if record.is_interrupted:
-        raise RunInterrupted(f"interrupted at step {fitted.step}; go on with: python src/train.py resume={folder.path}")
+    return fitted
 
 
 def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
