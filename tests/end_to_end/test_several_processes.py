@@ -1,5 +1,7 @@
 """Data-parallel training: one run, whatever the number of processes, and the weights that one process would reach."""
 
+import signal
+
 import pytest
 import torch
 from pytorch_lightning.utilities import rank_zero_only
@@ -13,6 +15,7 @@ from running import (
     last_weights,
     metrics,
     runs_below,
+    started,
     trained,
 )
 
@@ -22,6 +25,7 @@ pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
 TWO = ("trainer.devices=2", "+trainer.strategy=ddp")
 SFT = ("stage=sft", "trainer.precision=64-true")  # in float64 nothing but rounding lies between the two
+LONGER = ("stage.max_steps=20", "stage.validation_every=20")
 
 
 def trained_by_two(folder, *overrides):
@@ -81,3 +85,23 @@ def test_a_sweep_over_several_processes_is_refused(tmp_path):
     assert outcome.status == 2
     assert "a sweep trains in one process, trainer.* asks for 2" in outcome.stderr
     assert runs_below(tmp_path) == []
+
+
+def test_an_interrupt_of_one_process_ends_both_after_the_same_step_and_both_go_on(tmp_path):
+    process = started("train", *TINY_SFT, *TWO, *SFT, *LONGER, "output=runs", cwd=tmp_path)
+    for line in process.stdout:
+        if line.startswith("sft-phantom-s0 2/20"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    ((run, manifest),) = runs_below(tmp_path)
+    assert manifest.status == "interrupted"
+    assert f"go on with: python src/train.py resume=runs/{run.path.name}" in stderr
+    assert command("train", f"resume=runs/{run.path.name}", cwd=tmp_path).status == 0
+    assert [manifest.status for _, manifest in runs_below(tmp_path)] == ["finished"]
+    straight = trained(tmp_path / "one", *SFT, *LONGER)
+    for name, tensor in last_weights(straight).items():
+        torch.testing.assert_close(
+            last_weights(run)[name], tensor, rtol=1e-6, atol=1e-6
+        )  # rounding that 20 steps carry on
