@@ -101,6 +101,7 @@ def entry(name: str, *arguments: str) -> Outcome:
     """The entry point itself with these arguments, in this process."""
     out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
     handlers, level, argv, status = list(root.handlers), root.level, sys.argv, 0
+    environment = dict(os.environ)
     GlobalHydra.instance().clear()
     sys.argv = [f"{name}.py", *arguments]
     try:
@@ -111,6 +112,8 @@ def entry(name: str, *arguments: str) -> Outcome:
     finally:
         sys.argv, root.handlers = argv, handlers  # hydra's handlers hold the streams of this call
         root.setLevel(level)
+        os.environ.clear()  # wandb leaves the address of its service, and a command started later would use it
+        os.environ.update(environment)
         GlobalHydra.instance().clear()
     return Outcome(status, out.getvalue(), err.getvalue())
 

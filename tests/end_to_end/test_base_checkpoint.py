@@ -51,13 +51,21 @@ def test_a_resumed_pretraining_keeps_its_finished_phases_and_ends_in_the_same_we
     assert are_equal(exported(broken), exported(straight))
 
 
+@pytest.fixture
+def control_c():
+    """Press it; where the tests run in a shell's background Python has left the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("phase", ["train_vision", "train_look_ups"])
-def test_control_c_in_a_phase_before_the_steps_names_the_command_that_goes_on(phase, tmp_path, monkeypatch):
+def test_control_c_in_a_phase_before_the_steps_names_the_command_that_goes_on(phase, tmp_path, monkeypatch, control_c):
     straight, original = pretrained(tmp_path / "straight"), getattr(pretraining, phase)
 
     def interrupted(*arguments, **settings):
-        os.kill(os.getpid(), signal.SIGINT)
+        control_c()
         return original(*arguments, **settings)
 
     monkeypatch.setattr(pretraining, phase, interrupted)
