@@ -9,6 +9,8 @@ from evaluated_runs import study as drawn_study
 
 from pathvlm_r1.evaluation import cluster_bootstrap, comparisons_from_items, read_items, write_report
 
+pytestmark = pytest.mark.medium
+
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 STUDIES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/results.json"))
 DRAWN = "drawn"  # a study of no experiment: the checks themselves are run, however many are recorded
