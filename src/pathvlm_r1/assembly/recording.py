@@ -25,21 +25,23 @@ from pathvlm_r1.tracking import DataRecord, Manifest, RunFolder, build_logger, n
 def run_name(config: TrainConfig) -> str:
     """Stage, what distinguishes it, dataset and seed."""
     reward = [config.reward.name] if isinstance(config.stage, GRPOConfig) else []
-    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
-    return "-".join([arm, *reward, config.dataset.name, f"s{config.seed}"])
+    return "-".join([_arm(config), *reward, config.dataset.name, f"s{config.seed}"])
 
 
 def manifest_of(config: TrainConfig, folder: RunFolder, samples: Sequence[Sample]) -> Manifest:
     """A new manifest, or that of the run that goes on."""
     if folder.manifest.is_file():
         return read_manifest(folder.path)
-    arm = config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
     return new_manifest(
-        name=folder.path.name, arm=arm, stage=config.stage.name, config=recorded(config),
+        name=folder.path.name, arm=_arm(config), stage=config.stage.name, config=recorded(config),
         content_hash=run_hash(config, samples), data=DataRecord(name=config.dataset.name, hash=samples_hash(samples)),
         parent=None if isinstance(config.stage, PretrainConfig) else parent_record(config.model.checkpoint),
         seeds={"seed": config.seed},
     )  # fmt: skip
+
+
+def _arm(config: TrainConfig) -> str:
+    return config.stage.name if isinstance(config.stage, PretrainConfig) else config.stage.arm
 
 
 def logger_of(config: TrainConfig, folder: RunFolder, *, sweep: str | None, difference: str | None) -> Any:

@@ -29,8 +29,9 @@ from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, desc
 
 # In nats, between the log-probs of sampling and training: in float32 rounding is some 1e-6 and the largest must stay
 # below the limit; in reduced precision a single token may be off by tenths, and the mean must.
-MISMATCH_LIMITS = {"32-true": 1e-3, "64-true": 1e-3}
+MISMATCH_LIMIT = 1e-3
 MEAN_MISMATCH_LIMIT = 0.05
+FULL_PRECISIONS = ("32-true", "64-true")
 
 
 class Loss(Protocol):
@@ -189,12 +190,13 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         """
         difference = (current.log_probs.detach() - batch.old_log_probs.to(self.device)).abs()[current.mask]
         self.log("grpo/sampler_mismatch", float(difference.max()), batch_size=1)
-        limit = MISMATCH_LIMITS.get(str(self.trainer.precision))
-        mismatch = float(difference.mean() if limit is None else difference.max())
-        if mismatch > (limit or MEAN_MISMATCH_LIMIT):
+        is_full = self.trainer.precision in FULL_PRECISIONS
+        mismatch = float(difference.max() if is_full else difference.mean())
+        limit = MISMATCH_LIMIT if is_full else MEAN_MISMATCH_LIMIT
+        if mismatch > limit:
             raise TrainingError(
                 f"sampling and training log-probs differ by {mismatch:.3g} nats before the first update (rounding is "
-                f"below {limit or MEAN_MISMATCH_LIMIT}): the sampler does not sample from the policy that is trained."
+                f"below {limit}): the sampler does not sample from the policy that is trained."
             )
 
     def over_processes(self, normaliser: Normaliser) -> Normaliser:
