@@ -6,6 +6,7 @@ import pytest
 from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
 from torch.testing import assert_close
 
+from pathvlm_r1.assembly.processes import StopTogether
 from pathvlm_r1.tracking import LastCheckpoint, graceful_interrupt
 from pathvlm_r1.tracking.interrupts import MESSAGE
 
@@ -21,21 +22,15 @@ def interrupt_twice(*_):
     interrupt()
 
 
-def stopping(trainer):
-    def stop():
-        trainer.should_stop = True
-
-    return stop
-
-
 def test_the_first_interrupt_finishes_the_step_and_saves_and_the_run_can_go_on_from_there(tmp_path, capsys):
     def at_the_third(module):
         if len(module.seen) == 3:
             interrupt()
 
     module = CountingModule(batches=7, steps_per_batch=2, on_step=at_the_third)
-    trainer = trainer_with(tmp_path, max_steps=12, callbacks=[LastCheckpoint(tmp_path, 100)])
-    with graceful_interrupt(stopping(trainer)) as state:
+    with graceful_interrupt() as state:
+        stop = StopTogether(lambda: state.is_requested)
+        trainer = trainer_with(tmp_path, max_steps=12, callbacks=[stop, LastCheckpoint(tmp_path, 100)])
         trainer.fit(module)
     assert state.is_requested
     assert trainer.should_stop
@@ -55,7 +50,7 @@ def test_the_second_interrupt_ends_training_at_once(tmp_path):
     earlier = signal.getsignal(signal.SIGINT)
     module = CountingModule(batches=7, on_step=interrupt_twice)
     trainer = trainer_with(tmp_path, max_steps=12, callbacks=[LastCheckpoint(tmp_path, 100)])
-    with pytest.raises(SystemExit) as raised, graceful_interrupt(stopping(trainer)):
+    with pytest.raises(SystemExit) as raised, graceful_interrupt():
         trainer.fit(module)
     assert isinstance(raised.value.__context__, KeyboardInterrupt)
     assert len(module.seen) == 1
@@ -63,15 +58,16 @@ def test_the_second_interrupt_ends_training_at_once(tmp_path):
 
 
 def test_without_a_trainer_the_second_interrupt_is_a_keyboard_interrupt():
-    calls = []
-    with pytest.raises(KeyboardInterrupt), graceful_interrupt(lambda: calls.append("stop")):
-        interrupt_twice()
-    assert calls == ["stop"]
+    with graceful_interrupt() as state:
+        interrupt()
+        assert state.is_requested
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
 
 
 def test_the_old_handler_is_back_after_the_block_and_nothing_was_asked():
     earlier = signal.getsignal(signal.SIGINT)
-    with graceful_interrupt(lambda: None) as state:
+    with graceful_interrupt() as state:
         assert signal.getsignal(signal.SIGINT) is not earlier
     assert signal.getsignal(signal.SIGINT) is earlier
     assert not state.is_requested
@@ -81,7 +77,7 @@ def test_outside_the_main_thread_the_block_just_runs():
     earlier, ran = signal.getsignal(signal.SIGINT), []
 
     def work():
-        with graceful_interrupt(lambda: None) as state:
+        with graceful_interrupt() as state:
             ran.append((state.is_requested, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=work)
@@ -91,7 +87,7 @@ def test_outside_the_main_thread_the_block_just_runs():
 
 
 def test_a_forked_worker_leaves_the_interrupt_to_its_parent():
-    with graceful_interrupt(lambda: None):
+    with graceful_interrupt():
         child = os.fork()
         if child == 0:
             try:

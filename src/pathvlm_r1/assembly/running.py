@@ -249,7 +249,7 @@ def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
     training = build_training(config, job.folder, job.samples, on_rollout=SampleTables(logger, every))
     if job.processes.is_first:
         _log.info("%s\n%s", job.folder.path, trainability(training.policy))
-    with graceful_interrupt(lambda: None) as interrupt:
+    with graceful_interrupt() as interrupt:
         stop = StopTogether(lambda: interrupt.is_requested)
         trainer = _trainer(config, job.folder, (*training.callbacks, stop), logger)
         trainer.fit(training.module, datamodule=training.data, ckpt_path=ckpt_path, weights_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
 
@@ -29,6 +30,8 @@ class EvaluatedRun:
     trained_on: str  # name of its dataset
     content_hash: str
     finished_at: str
+    cost: TrainingCost | None  # None of a base model
+    weights_note: str | None  # None where all reward weights are 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,8 @@ class Collection:
 
     in_domain: str
     answers: tuple[Answers, ...]
-    notes: tuple[str, ...]  # what a reader must know of how runs were chosen
+    costs: tuple[TrainingCost, ...]  # of the runs that were trained, arms in the same order
+    notes: tuple[str, ...]  # what a reader must know of how runs were chosen and rewarded
 
     @property
     def in_domain_test(self) -> list[Answers]:
@@ -82,7 +86,10 @@ def collect(folder: Path) -> Collection:
     answers = [answered for run in runs for answered in _answers(run)]
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))
     _require_same_questions(answers)
-    return Collection(in_domain, tuple(answers), tuple(notes))
+    runs.sort(key=lambda run: (arm_rank(run.arm), run.seed))
+    costs = [run.cost for run in runs if run.cost is not None]
+    notes += [run.weights_note for run in runs if run.weights_note is not None]
+    return Collection(in_domain, tuple(answers), tuple(costs), tuple(notes))
 
 
 def arm_rank(arm: str) -> tuple[int, str]:
@@ -108,6 +115,7 @@ def _evaluated_runs(folder: Path) -> list[EvaluatedRun]:
         EvaluatedRun(
             folder=run.path, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
             content_hash=manifest.content_hash, finished_at=manifest.finished_at or "",
+            cost=training_cost(manifest), weights_note=weights_note(manifest),
         )
         for run, manifest in manifests_below(folder)
         if manifest.status == "finished" and any(run.predictions.glob("*.jsonl"))

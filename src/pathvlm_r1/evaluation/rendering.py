@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
+from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
@@ -30,6 +31,7 @@ def markdown(summary: Summary) -> str:
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
+        *_section("Cost of training", _COSTS_LEGEND, _costs_table(summary.costs)),
         *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -73,6 +75,10 @@ _LETTERS_LEGEND = (
     "it finds most probable."
 )
 _CONTROLS_LEGEND = "The same questions with grey pictures (blank), or each with the picture of another (shuffled)."
+_COSTS_LEGEND = (
+    "Completions are those that GRPO sampled, and the reference completions that SFT read; seconds are those of the "
+    "whole run, its validations and export included."
+)
 _SAMPLED_LEGEND = "Several decodes per question at a temperature above 0."
 
 
@@ -144,6 +150,19 @@ def _variants_table(variants: Sequence[VariantRow]) -> str:
                 "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
             ]
             for v in variants
+        ],
+    )  # fmt: skip
+
+
+def _costs_table(costs: Sequence[TrainingCost]) -> str:
+    return _table(
+        ["arm", "seed", "optimiser steps", "rollouts", "completions", "seconds"],
+        [
+            [
+                cost.stage, str(cost.seed), str(cost.optimiser_steps),
+                "-" if cost.rollouts is None else str(cost.rollouts), f"{cost.completions:,}", f"{cost.seconds:,.0f}",
+            ]
+            for cost in costs
         ],
     )  # fmt: skip
 

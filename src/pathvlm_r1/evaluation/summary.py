@@ -12,6 +12,7 @@ import numpy as np
 
 from pathvlm_r1.evaluation.collecting import Answers, Collection, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
+from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
@@ -88,6 +89,7 @@ class Summary:
     sampled: Sequence[VariantRow]
     letters: Sequence[LetterRow]
     types: Sequence[TypeRow]
+    costs: Sequence[TrainingCost]
     notes: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         sampled=[other for other in others if other.control is None],
         letters=[row for answers in primary for row in _letter_rows(answers)],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
+        costs=collection.costs,
         notes=collection.notes,
     )
 
@@ -148,6 +151,7 @@ def read_summary(path: Path) -> Summary:
             sampled=[_variant(row) for row in found["sampled"]],
             letters=[LetterRow(**row) for row in found["letters"]],
             types=[TypeRow(**row) for row in found["types"]],
+            costs=[TrainingCost(**row) for row in found["costs"]],
             notes=found["notes"],
         )
     except (OSError, ValueError, TypeError, KeyError) as error:

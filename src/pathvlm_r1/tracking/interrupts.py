@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -27,8 +27,8 @@ class Interrupt:
 
 
 @contextmanager
-def graceful_interrupt(stop: Callable[[], None]) -> Iterator[Interrupt]:
-    """Answer the first SIGINT of the block with `stop` and one line, the second with a KeyboardInterrupt.
+def graceful_interrupt() -> Iterator[Interrupt]:
+    """Answer the first SIGINT of the block with one line and a request to stop, the second with a KeyboardInterrupt.
 
     Outside the main thread, where Python allows no handlers, the block just runs.
     """
@@ -45,7 +45,6 @@ def graceful_interrupt(stop: Callable[[], None]) -> Iterator[Interrupt]:
         if interrupt.is_requested:
             raise KeyboardInterrupt
         interrupt.is_requested = True
-        stop()
         with suppress(RuntimeError):  # the signal came in the middle of another write to the terminal
             get_console().print(MESSAGE, markup=False, highlight=False, soft_wrap=True)
 

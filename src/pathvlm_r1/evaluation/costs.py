@@ -1,0 +1,45 @@
+"""What the training of a run cost, and by which reward weights, as its manifest has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pathvlm_r1.tracking import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCost:
+    """The budget of one run, in the units that "matched" may refer to."""
+
+    stage: str
+    seed: int
+    optimiser_steps: int
+    rollouts: int | None  # None where nothing was sampled
+    completions: int  # sampled, or read as references
+    seconds: float  # of the whole run, its validations and export included
+
+
+def training_cost(manifest: Manifest) -> TrainingCost | None:
+    """What a finished SFT or GRPO run cost; None for a base model, which this study did not train."""
+    stage, steps = manifest.config.get("stage"), manifest.measured.get("optimiser_steps")
+    if stage is None or steps is None or manifest.seconds is None:
+        return None
+    if manifest.stage == "grpo":
+        rollouts = -(-steps // (stage["minibatches"] * stage["num_iterations"]))
+        completions = rollouts * stage["prompts_per_step"] * stage["group_size"]
+    else:
+        rollouts, completions = None, steps * stage["rows_per_step"]
+    return TrainingCost(
+        stage=manifest.arm, seed=manifest.seeds["seed"], optimiser_steps=steps, rollouts=rollouts,
+        completions=completions, seconds=manifest.seconds,
+    )  # fmt: skip
+
+
+def weights_note(manifest: Manifest) -> str | None:
+    """A sentence on reward weights other than 1, which no table may leave out; None where all are 1."""
+    terms = manifest.config.get("reward", {}).items() if manifest.stage == "grpo" else ()
+    weights = {name: term["weight"] for name, term in terms if isinstance(term, dict)}
+    if all(weight == 1 for weight in weights.values()):
+        return None
+    listed = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+    return f"{manifest.arm}, seed {manifest.seeds['seed']}: reward weights {listed}"
