@@ -117,6 +117,20 @@ def test_bfloat16_is_computed_in_float32_and_only_gradients_are_rounded(tile):
         assert_close(our, expected.bfloat16(), rtol=2**-7, atol=1e-6)  # the last of 8 bits
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("tile", [ONE_TILE, 100])
+def test_bfloat16_on_a_cuda_device_is_summed_in_float32_too(tile):
+    made = case(7, 43, torch.bfloat16)
+    expected = made.gradients(tiled, tile=tile)
+    on_device = Case(*(tensor.detach().cuda() for tensor in vars(made).values()))
+    on_device.states.requires_grad_()
+    on_device.weight.requires_grad_()
+    log_probs, entropy, *gradients = on_device.gradients(tiled, tile=tile)
+    assert_close((log_probs.cpu(), entropy.cpu()), expected[:2], rtol=1e-6, atol=1e-5)
+    for our, their in zip(gradients, expected[2:], strict=True):
+        assert_close(our.cpu(), their, rtol=2**-6, atol=2**-8)  # the gradients of logits are rounded as well
+
+
 def test_autocast_rounds_the_factors_of_products_alone():
     made = case(7, 43, torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):

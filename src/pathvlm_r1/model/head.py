@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Logits of a tile: 16 MiB in float32. Three such tensors live at once, little beside the gradient of the head itself
-# (1.2 GB for 151,936 x 2,048), and matrix products are as fast as with larger tiles.
+# Logits of a tile: 16 MiB in float32. A handful of such tensors live at once, little beside the gradient of a head that
+# trains (1.2 GB for 151,936 x 2,048), and matrix products are as fast as with larger tiles.
 TILE = 2**22
 # A narrower tile would read all states for few columns, and wait for memory; rather, tokens are split as well.
 LEAST_COLUMNS = 1024
@@ -141,25 +141,26 @@ class _Head(torch.autograd.Function):
         given = torch.zeros_like(normaliser) if of_log_probs is None else of_log_probs
         of_target = given * (floor[targets] != SUPPRESSED)  # a suppressed token's logit is a constant
         constant = given if of_entropy is None else given + of_entropy * entropy
-        of_states = floor.new_zeros(states.shape) if ctx.needs_input_grad[0] else None
-        of_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        has_states, has_weight, *_ = ctx.needs_input_grad
+        of_states = floor.new_zeros(states.shape if has_states else 0)
+        of_weight = weight.new_zeros(weight.shape if has_weight else 0)
         with torch.autocast(states.device.type, enabled=False):
             for columns in tiles.columns:
                 head = weight[columns].to(states.dtype)
-                of_head = floor.new_zeros(head.shape) if ctx.needs_input_grad[1] else None
+                of_head = of_weight[columns].to(floor.dtype)  # a view, unless the weight is narrower
                 for rows in tiles.rows:
-                    logits = tiles.logits(states[rows], head, columns) if only is None else only
-                    log_p = logits - normaliser[rows, None]
+                    log_p = tiles.logits(states[rows], head, columns) if only is None else only
+                    log_p = log_p - normaliser[rows, None]
                     of_logits = _of_logits(log_p, constant[rows], None if of_entropy is None else of_entropy[rows])
                     column, is_inside = _within(targets[rows], columns)
                     of_logits.scatter_add_(-1, column, (of_target[rows] * is_inside)[:, None])
-                    if of_states is not None:
+                    if has_states:
                         _add_product(of_states[rows], of_logits, head, scale=tiles.scale)
-                    if of_head is not None:
+                    if has_weight:
                         _add_product(of_head, of_logits.T, states[rows], scale=tiles.scale)
-                if of_weight is not None and of_head is not None:
+                if has_weight and weight.dtype != floor.dtype:
                     of_weight[columns] = of_head
-        return None if of_states is None else of_states.to(states.dtype), of_weight, None, None
+        return of_states.to(states.dtype) if has_states else None, of_weight if has_weight else None, None, None
 
 
 def _slices(length: int, step: int) -> list[slice]:
