@@ -1,6 +1,7 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
 from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
+from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import Reference, reference_of
@@ -10,12 +11,14 @@ __all__ = [
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
+    "HeadScores",
     "Policy",
     "PromptGroup",
     "Reference",
     "SampleEncoder",
     "TokenBatch",
     "TokenLogProbs",
+    "head_log_probs",
     "reference_of",
     "token_log_probs",
 ]
