@@ -1,4 +1,4 @@
-"""The reference policy: the policy as it was at step 0."""
+"""The reference policy: the policy as it was at step 0, or when it was last made to follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathvlm_r1.model.policy import Policy
 
 
 class Reference(Protocol):
-    """Log-probabilities under the policy at step 0."""
+    """Log-probabilities under the policy as it was."""
 
     def log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
         """[N, C], as `token_log_probs` gives them, without gradient."""
@@ -23,9 +23,13 @@ class Reference(Protocol):
         """Go where the policy has gone."""
         ...
 
+    def follow(self, policy: Policy) -> None:
+        """Take over the weights that the policy has now."""
+        ...
+
 
 class FrozenCopy:
-    """For full fine-tuning: a second set of the weights that train."""
+    """For full fine-tuning, and for a reference that follows: a second set of the weights that train."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy.frozen_copy()
@@ -38,6 +42,13 @@ class FrozenCopy:
     def move_to(self, device: torch.device) -> None:
         """The copy is no part of the training module, which moves the policy alone."""
         self._policy.to(device)
+
+    @torch.no_grad()
+    def follow(self, policy: Policy) -> None:
+        """Copy the weights that train; what is frozen is shared."""
+        for kept, current in zip(self._policy.parameters(), policy.parameters(), strict=True):
+            if current.requires_grad:
+                kept.copy_(current)
 
 
 class AdapterOff:
@@ -60,7 +71,15 @@ class AdapterOff:
     def move_to(self, device: torch.device) -> None:
         """Nothing to do: it is the policy itself."""
 
+    def follow(self, policy: Policy) -> None:
+        """Refused: the weights below the adapter stand still.
 
-def reference_of(policy: Policy) -> Reference:
-    """The reference of a policy that has not been trained yet."""
-    return AdapterOff(policy) if policy.has_adapter else FrozenCopy(policy)
+        Raises:
+            NotImplementedError: always; `reference_of` gives a reference that follows another form.
+        """
+        raise NotImplementedError("the reference is the policy with its adapter off, and cannot follow it")
+
+
+def reference_of(policy: Policy, *, is_following: bool = False) -> Reference:
+    """The reference of a policy that has not been trained yet; one that follows keeps its own copy of an adapter."""
+    return AdapterOff(policy) if policy.has_adapter and not is_following else FrozenCopy(policy)
