@@ -49,7 +49,7 @@ RANGES = [
     (
         "trainer.accumulate_grad_batches",
         4,
-        "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+        "use stage.rows_per_forward or stage.tokens_per_forward: Lightning cannot do it here",
     ),
     ("seed", -1, "0 or more, a seed"),
     ("output", "", "must not be empty"),

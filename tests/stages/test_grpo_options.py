@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 from grpo_runs import OBJECTIVE, equal_rewards, fitted, table
-from tiny import LIGHTNING_WARNINGS, PEFT_WARNING, perturbed, relative_difference, tiny_policy
+from tiny import LIGHTNING_WARNINGS, PEFT_WARNING, perturbed, relative_difference, samples, tiny_policy
 from torch.testing import assert_close
 
 from pathvlm_r1.grpo import entropy_floor, token_mean
-from pathvlm_r1.model import reference_of, token_log_probs
+from pathvlm_r1.model import PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.rollout import NativeEngine
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.stages.telemetry import describe_entropy
@@ -65,6 +65,27 @@ def test_a_reference_that_follows_is_the_policy_again_after_its_steps(tmp_path, 
     assert_close(divergences[2][:2], divergences[0][:2], rtol=1e-9, atol=1e-12)
     assert divergences[0][2] > 1e-6
     assert abs(divergences[2][2]) < 1e-12
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_a_checkpoint_brings_the_reference_back_that_had_followed(tmp_path, adapter):
+    policy = tiny_policy(adapter)
+    reference = reference_of(policy, is_following=True)
+    record = fitted(tmp_path, policy, reference=reference, reference_every=2, max_steps=3)
+    checkpoint = {}
+    record.module.on_save_checkpoint(checkpoint)
+    fresh = tiny_policy(adapter)
+    resumed = reference_of(fresh, is_following=True)
+    prompts_and_completions = group_of(record)
+    assert not torch.equal(resumed.log_probs(prompts_and_completions), reference.log_probs(prompts_and_completions))
+    resumed.load_state(checkpoint["reference"])
+    assert torch.equal(resumed.log_probs(prompts_and_completions), reference.log_probs(prompts_and_completions))
+
+
+def group_of(record):
+    """Some completions for one of the run's prompts."""
+    prompt = record.module.collector.encoder.prompt(samples(1)[0])
+    return [PromptGroup(prompt, ([5, 6, 7], [8, 9]))]
 
 
 def test_an_adapter_that_is_switched_off_cannot_follow_and_says_so():

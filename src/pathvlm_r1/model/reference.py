@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -27,11 +27,20 @@ class Reference(Protocol):
         """Take over the weights that the policy has now."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """The weights of its own, for a checkpoint of a reference that follows."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        ...
+
 
 class FrozenCopy:
     """For full fine-tuning, and for a reference that follows: a second set of the weights that train."""
 
     def __init__(self, policy: Policy) -> None:
+        self._own = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
         self._policy = policy.frozen_copy()
 
     @torch.no_grad()
@@ -49,6 +58,17 @@ class FrozenCopy:
         for kept, current in zip(self._policy.parameters(), policy.parameters(), strict=True):
             if current.requires_grad:
                 kept.copy_(current)
+
+    def state(self) -> dict[str, Tensor]:
+        """The second set of the weights that train."""
+        return {name: p.detach().clone() for name, p in self._policy.named_parameters() if name in self._own}
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        for name, parameter in self._policy.named_parameters():
+            if name in self._own:
+                parameter.copy_(state[name])
 
 
 class AdapterOff:
@@ -78,6 +98,13 @@ class AdapterOff:
             NotImplementedError: always; `reference_of` gives a reference that follows another form.
         """
         raise NotImplementedError("the reference is the policy with its adapter off, and cannot follow it")
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing of its own."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to take over."""
 
 
 def reference_of(policy: Policy, *, is_following: bool = False) -> Reference:

@@ -24,16 +24,10 @@ from pathvlm_r1.model import Policy, Reference, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.rollout import MicroBatch, Minibatch
 from pathvlm_r1.stages.experience import Collected, Collector, row_scores
-from pathvlm_r1.stages.faults import TrainingError, require_finite
+from pathvlm_r1.stages.faults import require_finite, require_own_sampler
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
 from pathvlm_r1.stages.telemetry import describe_entropy, describe_rewards, describe_rollout, describe_update
 from pathvlm_r1.stages.token_budget import TokenBudget, longest_case
-
-# In nats, between the log-probs of sampling and training: in float32 rounding is some 1e-6 and the largest must stay
-# below the limit; in reduced precision a single token may be off by tenths, and the mean must.
-MISMATCH_LIMIT = 1e-3
-MEAN_MISMATCH_LIMIT = 0.05
-FULL_PRECISIONS = ("32-true", "64-true")
 
 OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 
@@ -259,21 +253,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         return found
 
     def check_sampler(self, current: TokenLogProbs, batch: MicroBatch) -> None:
-        """Before the first update the trainer must find the sampler's own log-probs again.
-
-        Raises:
-            TrainingError: they differ by more than rounding: other weights, or settings that only one side knows.
-        """
+        """Before the first update the trainer must find the sampler's own log-probs again."""
         difference = (current.log_probs.detach() - batch.old_log_probs.to(self.device)).abs()[current.mask]
         self.log("grpo/sampler_mismatch", float(difference.max()), batch_size=1)
-        is_full = self.trainer.precision in FULL_PRECISIONS
-        mismatch = float(difference.max() if is_full else difference.mean())
-        limit = MISMATCH_LIMIT if is_full else MEAN_MISMATCH_LIMIT
-        if mismatch > limit:
-            raise TrainingError(
-                f"sampling and training log-probs differ by {mismatch:.3g} nats before the first update (rounding is "
-                f"below {limit}): the sampler does not sample from the policy that is trained."
-            )
+        require_own_sampler(difference, precision=self.trainer.precision)
 
     def described(self, batch: MicroBatch) -> dict[str, Any]:
         """A micro-batch as text, for inspection."""
@@ -295,6 +278,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sampling_generator"] = self.generator.get_state()
+        if self.reference is not None and self.settings.reference_every > 0:
+            checkpoint["reference"] = self.reference.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._generator_state = checkpoint["sampling_generator"]
+        if self.reference is not None and "reference" in checkpoint:
+            self.reference.load_state(checkpoint["reference"])
