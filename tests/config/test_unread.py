@@ -17,7 +17,7 @@ def refusal(name, *typed):
     ("typed", "key", "reason"),
     [
         (["stage=sft", "objective=dr_grpo"], "objective", "stage=sft does not read it"),
-        (["stage=sft", "objective.loss.epsilon_low=0.1"], "objective.loss.epsilon_low", "stage=sft does not read it"),
+        (["stage=sft", "objective.kl._partial_=true"], "objective.kl._partial_", "stage=sft does not read it"),
         (["stage=sft", "model.recipe.grpo.max_steps=3"], "model.recipe.grpo.max_steps", "stage=sft does not read it"),
         (["stage=grpo", "evaluation=sampled"], "evaluation", "stage=grpo does not read it"),
         (["stage=pretrain", "reward=accuracy"], "reward", "stage=pretrain does not read it"),

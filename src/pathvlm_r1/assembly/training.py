@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule
 
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import reward_terms
@@ -23,9 +24,11 @@ from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine
 from pathvlm_r1.stages import (
     BestByValidation,
+    Collector,
     GRPOModule,
     GRPOSettings,
     SFTModule,
+    TokenBudget,
     ValidationAtEnd,
     linear_decay,
     warmup_cosine,
@@ -103,22 +106,30 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
           on_rollout: OnRollout) -> Training:  # fmt: skip
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
     encoder = SampleEncoder(loaded.encoder, Contract())
-    module = GRPOModule(
-        policy=loaded.policy,
-        reference=reference_of(loaded.policy) if stage.beta > 0 else None,
+    collector = Collector(
         encoder=encoder,
+        engine=NativeEngine(end_ids=loaded.encoder.end_ids, rows_per_batch=config.rollout.rows_per_batch),
+        decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
         reward=partial(
             total_reward, terms=reward_terms(config.reward, encoder.contract), missing=Missing(config.reward.missing)
         ),
-        engine=NativeEngine(end_ids=loaded.encoder.end_ids, rows_per_batch=config.rollout.rows_per_batch),
-        decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
+        group_size=stage.group_size,
+        resample_rounds=stage.resample_rounds,
+    )
+    module = GRPOModule(
+        policy=loaded.policy,
+        reference=reference_of(loaded.policy, is_following=stage.reference_every > 0) if stage.beta > 0 else None,
+        collector=collector,
+        total=total_of(config),
         advantages=instantiate(config.objective.advantage),
-        loss=instantiate(config.objective.loss),
+        objective=objective_of(config.objective, entropy_bonus=stage.entropy_bonus),
+        budget=TokenBudget(stage.tokens_per_forward),
         settings=GRPOSettings(
-            group_size=stage.group_size, minibatches=stage.minibatches, num_iterations=stage.num_iterations,
-            rows_per_forward=stage.rows_per_forward, beta=stage.beta, stop_at=config.trainer["max_steps"],
+            minibatches=stage.minibatches, num_iterations=stage.num_iterations, beta=stage.beta, kl_in=stage.kl_in,
+            top_entropy=stage.top_entropy, reference_every=stage.reference_every, stop_at=config.trainer["max_steps"],
             schedule=linear_decay(total_steps=stage.max_steps), learning_rate=stage.learning_rate,
             weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip, shuffle_rewards=stage.shuffle_rewards,
+            filter_truncated=stage.filter_truncated,
         ),
         seed=config.seed,
         folder=folder.path,

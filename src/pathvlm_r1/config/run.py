@@ -25,7 +25,7 @@ JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd":
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {
     "gradient_clip_val": "use stage.gradient_clip: Lightning cannot clip under manual optimisation",
-    "accumulate_grad_batches": "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+    "accumulate_grad_batches": "use stage.rows_per_forward or stage.tokens_per_forward: Lightning cannot do it here",
 }
 
 

@@ -3,7 +3,7 @@
 from pathvlm_r1.reward.completion import Completion, FinishReason, Judge, RewardTerm, Score
 from pathvlm_r1.reward.oracle import OracleJudge
 from pathvlm_r1.reward.rubric import RubricEvents, process_score
-from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy
+from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy, SoftOverlong
 from pathvlm_r1.reward.total import Missing, RewardTable, WeightedTerm, total_reward
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RewardTerm",
     "RubricEvents",
     "Score",
+    "SoftOverlong",
     "WeightedTerm",
     "process_score",
     "total_reward",
