@@ -73,6 +73,7 @@ CASES = {
     "sapo": Case("sapo", {"loss_type": "sapo"}, cancelled=0.5),  # 2 A at ratio 1, and advantages sum to 0
     "two-sided clip": Case("grpo", {"delta": 1.25}, {"ratio_cap": 1.25}),
     "top entropy": Case("grpo", {"top_entropy_quantile": 0.4}, top_entropy=0.4),
+    "entropy bonus": Case("grpo", {"entropy_coef": 0.05}, entropy_bonus=0.05),
     "batch std": Case("grpo", {"scale_rewards": "batch"}, advantages=batch_relative_advantages),
     "mean only": Case("grpo", {"scale_rewards": "none"}, advantages=centred_advantages),
     "decoupled": Case(
@@ -210,7 +211,7 @@ def our_totals(policy, minibatch, case):
 
 
 def our_tokens(policy, reference, batch, *, is_off_policy):
-    current = token_log_probs(policy, batch.groups)
+    current = token_log_probs(policy, batch.groups, with_entropy_gradient=True)
     with torch.no_grad():
         kept = token_log_probs(reference, batch.groups).log_probs
     return Tokens(

@@ -151,6 +151,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file_and_th
         result = OBJECTIVE(tokens, totals, beta=beta)
         return replace(result, loss=result.loss * (float("nan") if len(steps) == 2 else 1.0))
 
+    broken.entropy_bonus = 0.0
+
     policy = tiny_policy(dtype=torch.float32)
     weights = []
     with pytest.raises(TrainingError, match="optimiser step 1 is nan") as caught:
@@ -195,6 +197,7 @@ def test_reduced_and_double_precision_keep_log_probs_and_advantages_exact(tmp_pa
         seen.append((*(values.dtype for values in log_probs), tokens.advantages))
         return OBJECTIVE(tokens, totals, beta=beta)
 
+    recorded.entropy_bonus = 0.0
     fitted(tmp_path, tiny_policy("lora", dtype), objective=recorded, reward=lambda _: table([[0.1, 0.7, 2.3]] * 2))
     *dtypes, advantages = seen[0]
     expected = torch.float64 if dtype == torch.float64 else torch.float32

@@ -24,7 +24,7 @@ def recorded(objective, kept):
         kept.append((tokens, totals, beta))
         return objective(tokens, totals, beta=beta)
 
-    call.kl = objective.kl
+    call.kl, call.entropy_bonus = objective.kl, objective.entropy_bonus
     return call
 
 
@@ -210,3 +210,12 @@ def test_quarters_go_by_each_completions_own_length():
     assert described["grpo/entropy/quarter_2"] == pytest.approx(2)
     assert described["grpo/entropy/quarter_3"] == pytest.approx((3 + 20) / 2)
     assert described["grpo/entropy/quarter_4"] == pytest.approx(4)
+
+
+def test_an_entropy_bonus_reaches_the_weights(tmp_path):
+    """With equal rewards and no divergence nothing else has a gradient."""
+    silent = {"reward": equal_rewards, "beta": 0.0, "reference": None}
+    (paid,) = fitted(tmp_path, tiny_policy(), objective=replace(OBJECTIVE, entropy_bonus=0.1), **silent).gradients
+    (plain,) = fitted(tmp_path, tiny_policy(), **silent).gradients
+    assert any(value.any() for value in paid.values())
+    assert not any(value.any() for value in plain.values())

@@ -187,11 +187,12 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def accumulate(self, minibatch: Minibatch, totals: Totals, *, is_on_policy: bool) -> list[ObjectiveResult]:
         """The gradient of a minibatch, pass by pass."""
+        has_bonus = self.objective.entropy_bonus > 0
         shares, scored = [], []
         batches = list(minibatch.micro_batches(self.budget.tokens))
         for index, batch in enumerate(batches):
             with self.reduced(is_last=index == len(batches) - 1):
-                current = token_log_probs(self.policy, batch.groups)
+                current = token_log_probs(self.policy, batch.groups, with_entropy_gradient=has_bonus)
                 if is_on_policy:
                     self.check_sampler(current, batch)
                 share = self.objective(self.tokens(batch, current), totals, beta=self.loss_beta)
