@@ -1,7 +1,18 @@
 """Rollouts: from prompts to groups of completions, by engines behind one small protocol."""
 
+from pathvlm_r1.rollout.engine import Engine, SampledCompletion
 from pathvlm_r1.rollout.experience import MicroBatch, Minibatch, Rollout
-from pathvlm_r1.rollout.native import NativeEngine, SampledCompletion
+from pathvlm_r1.rollout.hf import HFEngine
+from pathvlm_r1.rollout.native import NativeEngine
 from pathvlm_r1.rollout.sampling import Decoding
 
-__all__ = ["Decoding", "MicroBatch", "Minibatch", "NativeEngine", "Rollout", "SampledCompletion"]
+__all__ = [
+    "Decoding",
+    "Engine",
+    "HFEngine",
+    "MicroBatch",
+    "Minibatch",
+    "NativeEngine",
+    "Rollout",
+    "SampledCompletion",
+]

@@ -22,7 +22,7 @@ from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
 from pathvlm_r1.model import Policy, Reference, SampleEncoder, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, RewardTable
-from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
+from pathvlm_r1.rollout import Decoding, Engine, MicroBatch, Minibatch, Rollout
 from pathvlm_r1.stages.faults import TrainingError, require_finite
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
@@ -81,7 +81,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def __init__(
         self, *, policy: Policy, reference: Reference | None, encoder: SampleEncoder,
-        reward: Callable[[Sequence[Sequence[Completion]]], RewardTable], engine: NativeEngine, decoding: Decoding,
+        reward: Callable[[Sequence[Sequence[Completion]]], RewardTable], engine: Engine, decoding: Decoding,
         advantages: Callable[[Tensor], Tensor], loss: Loss, settings: GRPOSettings, seed: int, folder: Path,
         on_rollout: Callable[[int, Sequence[Sequence[Completion]], RewardTable], None],
     ) -> None:  # fmt: skip
