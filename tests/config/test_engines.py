@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 import pytest
 from composing import changed, choices, composed, message_of, schema_of
 
-from pathvlm_r1.config import CAPABILITIES, RolloutConfig, TrainConfig
+from pathvlm_r1.config import CAPABILITIES, EvalConfig, RolloutConfig, TrainConfig
 from pathvlm_r1.config.engines import FILTERS_OFF, WORDS, require_engine
 
 ALL = frozenset(WORDS)
@@ -37,7 +37,7 @@ def test_every_engine_that_may_be_chosen_states_its_capabilities():
 def test_a_filter_that_the_engine_lacks_is_refused_where_it_is_on(name, value, words, task, lacking):
     lacking(name)
     assert message_of("eval", [f"task={task}"], SAMPLED | {f"evaluation.{name}": value}) == (
-        f"evaluation.{name}={value}: rollout=native cannot {words}; engines that can: hf"
+        f"evaluation.{name}={value}: rollout=native cannot {words}; engines that can: hf, vllm"
     )
     off = changed("eval", [f"task={task}"], SAMPLED | {f"evaluation.{name}": FILTERS_OFF[name]})
     assert schema_of("eval", [f"task={task}"]).checked(off).evaluation.filters == {}
@@ -47,7 +47,7 @@ def test_grpo_needs_log_probs_of_the_trainers_own_model_and_sft_does_not(lacking
     lacking("log_probs", "own_model")
     assert message_of("train", ["stage=grpo"], {}) == (
         "2 keys that the engine cannot serve:\n"
-        "  stage=grpo: rollout=native cannot return the log-probs under which it samples; engines that can: hf\n"
+        "  stage=grpo: rollout=native cannot return the log-probs under which it samples; engines that can: hf, vllm\n"
         "  stage=grpo: rollout=native cannot sample from the trainer's own model, whose log-probs the loss takes "
         "as they are; engines that can: hf"
     )
@@ -66,7 +66,7 @@ def test_grpo_needs_log_probs_of_the_trainers_own_model_and_sft_does_not(lacking
 )
 def test_questions_on_pictures_need_an_engine_that_takes_pictures(name, choice, asks, lacking):
     lacking("images")
-    assert message_of(name, [choice], {}) == f"{asks}: rollout=native cannot take pictures; engines that can: hf"
+    assert message_of(name, [choice], {}) == f"{asks}: rollout=native cannot take pictures; engines that can: hf, vllm"
 
 
 def test_where_no_engine_can_the_message_says_so(monkeypatch):
@@ -78,3 +78,32 @@ def test_where_no_engine_can_the_message_says_so(monkeypatch):
 def test_what_an_engine_has_is_not_refused():
     for engine, has in CAPABILITIES.items():
         require_engine(engine, dict.fromkeys(has, "anything"))
+
+
+def test_grpo_refuses_a_server_whose_log_probs_are_not_the_trainers():
+    assert message_of("train", ["stage=grpo", "rollout=vllm"], {}) == (
+        "stage=grpo: rollout=vllm cannot sample from the trainer's own model, whose log-probs the loss takes "
+        "as they are; engines that can: native, hf"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "choices_of", "weight_sync", "rule"),
+    [
+        ("train", ["stage=sft"], "none", "reload, as adapter=full"),
+        ("train", ["stage=sft"], "adapter", "reload, as adapter=full"),
+        ("train", ["stage=sft", "adapter=lora"], "none", "adapter, as adapter=lora"),
+        ("train", ["stage=sft", "adapter=lora"], "reload", "adapter, as adapter=lora"),
+        ("eval", [], "adapter", "reload, as weights are merged for an evaluation"),
+        ("eval", ["task=predict"], "adapter", "reload, as weights are merged for an evaluation"),
+    ],
+)
+def test_a_server_gets_what_is_trained(name, choices_of, weight_sync, rule):
+    message = message_of(name, [*choices_of, "rollout=vllm"], {"rollout.weight_sync": weight_sync})
+    assert message == f"rollout.weight_sync={weight_sync}: {rule}"
+
+
+@pytest.mark.parametrize("weight_sync", ["none", "reload"])
+def test_an_evaluation_may_send_the_server_weights_or_find_them_there(weight_sync):
+    values = {"rollout.weight_sync": weight_sync}
+    assert EvalConfig.checked(changed("eval", ["rollout=vllm"], values)).rollout.weight_sync == weight_sync

@@ -2,7 +2,7 @@
 
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
-from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig
+from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
@@ -56,6 +56,7 @@ __all__ = [
     "SFTConfig",
     "StageConfig",
     "TrainConfig",
+    "VLLMRolloutConfig",
     "WandbLoggerConfig",
     "recorded",
     "refuse_unread",

@@ -20,7 +20,11 @@ WORDS: dict[Capability, str] = {
     # the trainer's code with its weights, so that log-probs agree but for rounding; any other needs a correction
     "own_model": "sample from the trainer's own model, whose log-probs the loss takes as they are",
 }
-CAPABILITIES: dict[str, frozenset[Capability]] = {"native": frozenset(WORDS), "hf": frozenset(WORDS)}
+CAPABILITIES: dict[str, frozenset[Capability]] = {
+    "native": frozenset(WORDS),
+    "hf": frozenset(WORDS),
+    "vllm": frozenset(WORDS) - {"own_model"},
+}
 
 
 def require_engine(name: str, needs: Mapping[Capability, str]) -> None:

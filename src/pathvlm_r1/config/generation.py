@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pathvlm_r1.config.engines import FILTERS_OFF, Filter
-from pathvlm_r1.config.rules import require, require_text
+from pathvlm_r1.config.rules import require, require_positive, require_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,47 @@ class LocalRolloutConfig:
         require(self.rows_per_batch >= 1, "rollout.rows_per_batch", self.rows_per_batch, "at least 1 completion")
 
 
-RolloutConfig = LocalRolloutConfig
+@dataclass(frozen=True, kw_only=True)
+class VLLMRolloutConfig:
+    """Sampling by a vLLM server; the values stand in `conf/rollout/vllm.yaml`."""
+
+    name: Literal["vllm"]
+    url: str
+    model: str
+    rows_per_batch: int
+    timeout_seconds: float
+    attempts: int
+    weight_sync: Literal["none", "adapter", "reload"]
+    sync_folder: str
+    max_mismatch: float
+
+    def __post_init__(self) -> None:
+        is_http = self.url.startswith(("http://", "https://"))
+        require(is_http, "rollout.url", self.url, "an address that begins with http:// or https://")
+        require_text(self.model, "rollout.model")
+        require(self.rows_per_batch >= 1, "rollout.rows_per_batch", self.rows_per_batch, "at least 1 completion")
+        require_positive(self.timeout_seconds, "rollout.timeout_seconds")
+        require_positive(self.attempts, "rollout.attempts")
+        require_text(self.sync_folder, "rollout.sync_folder")
+        require_positive(self.max_mismatch, "rollout.max_mismatch")
+
+    def require_sync(self, adapter: str, *, is_training: bool) -> None:
+        """Refuse a way of updating weights that does not fit the policy.
+
+        Args:
+            adapter: `lora` or `full`; an evaluation has merged weights, which are `full`.
+            is_training: weights change, and a server that gets none has others.
+
+        Raises:
+            ConfigError: another way is needed; the message names it.
+        """
+        fitting = {"lora": "adapter", "full": "reload"}[adapter]
+        rule = f"{fitting}, as " + (f"adapter={adapter}" if is_training else "weights are merged for an evaluation")
+        may_be_none = not is_training and self.weight_sync == "none"
+        require(self.weight_sync == fitting or may_be_none, "rollout.weight_sync", self.weight_sync, rule)
+
+
+RolloutConfig = LocalRolloutConfig | VLLMRolloutConfig
 
 
 @dataclass(frozen=True, kw_only=True)

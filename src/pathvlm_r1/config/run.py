@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
@@ -95,7 +95,7 @@ class TrainConfig:
             require(self.adapter.name == "full", "adapter", self.adapter.name, "stage=pretrain needs full")
         else:
             _require_parent(self.stage, self.model.checkpoint)
-            require_engine(self.rollout.name, _needs(self.stage, self.dataset.name))
+            _require_engine(self.rollout, _needs(self.stage, self.dataset.name), self.adapter.name)
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -128,7 +128,7 @@ class EvalConfig:
         require_text(self.output, "output")
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
-        require_engine(self.rollout.name, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -159,7 +159,7 @@ class PredictConfig:
         count, distinct = len(self.options), len(set(self.options))
         require(2 <= count <= len(LETTERS), "options", self.options, f"from 2 to {len(LETTERS)} options")
         require(count == distinct and all(self.options), "options", self.options, "options differ, none is empty")
-        require_engine(self.rollout.name, _decoding_needs(self.evaluation, f"image={self.image}"))
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"image={self.image}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +213,13 @@ def _require_parent(stage: SFTConfig | GRPOConfig, checkpoint: str) -> None:
     require_seed(stage.parent_seed, "stage.parent_seed")  # after `seed`, which it repeats unless typed
     rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
     require(stage.init != "checkpoint" or checkpoint != EMBEDDED, "stage.init", stage.init, rule)
+
+
+def _require_engine(rollout: RolloutConfig, needs: Mapping[Capability, str], trained: str | None = None) -> None:
+    """Refuse an engine that lacks a capability, or is not told how to get the weights; `trained` is an adapter."""
+    require_engine(rollout.name, needs)
+    if isinstance(rollout, VLLMRolloutConfig):
+        rollout.require_sync(trained or "full", is_training=trained is not None)
 
 
 def _needs(stage: SFTConfig | GRPOConfig, dataset: str) -> dict[Capability, str]:
