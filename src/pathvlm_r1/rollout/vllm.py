@@ -1,14 +1,13 @@
 """The engine that asks an OpenAI-compatible vLLM server. NOT yet run against a real one.
 
-It was written from vLLM's published source (main of 2026, after release 0.29: the protocols of completions and chat
-completions, the routers of adapters and of development mode) and is tested against a local server of that interface.
-
-The server is started by hand, on hardware of its own:
+It was written from vLLM's published source and documentation of 2026 (protocols of completions and chat completions at
+commit 002032ee, development mode at 0100a212, docs/features/lora.md) and is tested against a local server of that
+interface. The server is started by hand, on hardware of its own, and used by one trainer process at a time:
 
     vllm serve <weights> --served-model-name policy --logprobs-mode processed_logprobs
         --mm-processor-kwargs '{"max_pixels": <model.max_pixels>}'
 
-One trainer process uses it at a time. Its log-probs are those of other kernels, mostly in another precision, and with a filter on they are those of what the
+Its log-probs are those of other kernels, mostly in another precision, and with a filter on they are those of what the
 filter has left: they are no log-probs of the trainer, and an objective that takes them as such needs a correction.
 """
 
