@@ -36,6 +36,10 @@ def test_a_typed_key_that_a_training_does_not_read_is_refused_with_the_reason(ty
     [
         (["runs=outputs", "model.checkpoint=x"], "model.checkpoint: runs=outputs says which models are evaluated, and"),
         (["runs=outputs", "output=y"], "output: runs=outputs says which models are evaluated, and where; leave it out"),
+        (
+            ["rollout=vllm", "rollout.weight_sync=none", "rollout.sync_folder=a"],
+            "rollout.sync_folder: rollout.weight_sync=none sends the server no weights; leave it out",
+        ),
         (["task=predict", "reward=accuracy"], "reward: task=predict does not read it; leave it out"),
     ],
 )

@@ -1,6 +1,8 @@
 """What a GRPO step may be asked beside its objective: how the divergence is paid, what is masked or sampled anew."""
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from grpo_runs import OBJECTIVE, equal_rewards, fitted, table
 from tiny import LIGHTNING_WARNINGS, PEFT_WARNING, perturbed, relative_difference, samples, tiny_policy
 from torch.testing import assert_close
 
-from pathvlm_r1.grpo import entropy_floor, token_mean
+from pathvlm_r1.grpo import entropy_floor, mismatch_weights, token_mean
 from pathvlm_r1.model import PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.rollout import NativeEngine
 from pathvlm_r1.stages import TrainingError
@@ -219,3 +221,36 @@ def test_an_entropy_bonus_reaches_the_weights(tmp_path):
     (plain,) = fitted(tmp_path, tiny_policy(), **silent).gradients
     assert any(value.any() for value in paid.values())
     assert not any(value.any() for value in plain.values())
+
+
+class AnotherEngine(NativeEngine):
+    """Reports every log-prob 0.1 nats too high, as an engine of other kernels might, and says whose they are."""
+
+    capabilities = NativeEngine(end_ids=[], rows_per_batch=1).capabilities - {"own_model"}
+
+    def sample(self, *arguments):
+        groups = super().sample(*arguments)
+        return [[replace(one, log_probs=one.log_probs + 0.1) for one in group] for group in groups]
+
+
+def test_another_engines_completions_are_scored_by_the_trainer_and_weighed(tmp_path):
+    weigh = partial(mismatch_weights, level="token", beyond="truncate", high=2.0)
+    silent = {"beta": 0.0, "reference": None}
+    record = fitted(
+        tmp_path, tiny_policy(), engine=AnotherEngine, objective=replace(OBJECTIVE, mismatch=weigh), **silent
+    )
+    own = fitted(tmp_path, tiny_policy(), **silent)
+    assert record.metrics["grpo/ratio"] == pytest.approx(1, abs=1e-9)  # old log-probs are the trainer's
+    assert record.metrics["grpo/mismatch/weight"] == pytest.approx(math.exp(-0.1), rel=1e-6)
+    assert record.metrics["grpo/mismatch/dropped"] == 0
+    (gradient,), (expected,) = record.gradients, own.gradients
+    weighed = {name: value * math.exp(-0.1) for name, value in expected.items()}
+    assert relative_difference(gradient, weighed) < 1e-9
+    assert "grpo/sampler_mismatch" not in record.metrics
+
+
+def test_without_a_correction_they_are_taken_as_if_the_trainer_had_sampled_them(tmp_path):
+    record = fitted(tmp_path, tiny_policy(), engine=AnotherEngine, beta=0.0, reference=None)
+    own = fitted(tmp_path, tiny_policy(), beta=0.0, reference=None)
+    assert relative_difference(record.gradients[0], own.gradients[0]) < 1e-9
+    assert "grpo/mismatch/weight" not in record.metrics

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.config import EvaluationConfig, ModelConfig, RolloutConfig
 from pathvlm_r1.evaluation import Answerer
 from pathvlm_r1.model import SampleEncoder
 from pathvlm_r1.reward import WeightedTerm
-from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.rollout import Decoding
 
 
 def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig, evaluation: EvaluationConfig,
@@ -16,8 +17,11 @@ def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig,
     """Generation as `conf/evaluation` asks for it."""
     return Answerer(
         encoder=encoder,
-        engine=NativeEngine(end_ids=encoder.encoder.end_ids, rows_per_batch=rollout.rows_per_batch),
-        decoding=Decoding(model.max_completion_tokens, evaluation.temperature, evaluation.top_p),
+        engine=engine_of(rollout, encoder.encoder.end_ids),
+        decoding=Decoding(
+            model.max_completion_tokens, evaluation.temperature,
+            top_k=evaluation.top_k, top_p=evaluation.top_p, min_p=evaluation.min_p,
+        ),
         terms=terms,
         decodes=evaluation.samples,
-    )
+    )  # fmt: skip

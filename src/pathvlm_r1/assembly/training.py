@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, LightningModule
 
 from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
@@ -21,7 +22,7 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
-from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     BestByValidation,
     Collector,
@@ -86,8 +87,8 @@ def _validation(
     config: TrainConfig, encoder: SampleEncoder, samples: Sequence[Sample]
 ) -> Callable[[Policy], dict[str, float]]:
     """Greedy answers to the samples, in mean figures."""
-    greedy = replace(config.evaluation, temperature=0.0, samples=1)
-    answer = answerer(encoder, config.model, config.rollout, greedy, reward_terms(config.reward, encoder.contract))
+    terms = reward_terms(config.reward, encoder.contract)
+    answer = answerer(encoder, config.model, config.rollout, config.evaluation.greedy(), terms)
 
     def validate(policy: Policy) -> dict[str, float]:
         predictions = [p for decodes in answer(policy, samples, seed=config.seed) for p in decodes]
@@ -108,7 +109,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     encoder = SampleEncoder(loaded.encoder, Contract())
     collector = Collector(
         encoder=encoder,
-        engine=NativeEngine(end_ids=loaded.encoder.end_ids, rows_per_batch=config.rollout.rows_per_batch),
+        engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
         reward=partial(
             total_reward, terms=reward_terms(config.reward, encoder.contract), missing=Missing(config.reward.missing)
@@ -122,7 +123,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         collector=collector,
         total=total_of(config),
         advantages=instantiate(config.objective.advantage),
-        objective=objective_of(config.objective, entropy_bonus=stage.entropy_bonus),
+        objective=objective_of(config.objective, entropy_bonus=stage.entropy_bonus, rollout=config.rollout),
         budget=TokenBudget(stage.tokens_per_forward),
         settings=GRPOSettings(
             minibatches=stage.minibatches, num_iterations=stage.num_iterations, beta=stage.beta, kl_in=stage.kl_in,

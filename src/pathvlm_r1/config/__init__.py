@@ -1,7 +1,8 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.engines import CAPABILITIES, Capability
+from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
@@ -22,12 +23,14 @@ from pathvlm_r1.config.typed import unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
+    "CAPABILITIES",
     "EMBEDDED",
     "UNREAD_BY_STAGE",
     "AccuracyConfig",
     "AdapterConfig",
     "ArchitectureConfig",
     "BCCDConfig",
+    "Capability",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -39,6 +42,7 @@ __all__ = [
     "JudgeConfig",
     "LoRAConfig",
     "LocalLoggerConfig",
+    "LocalRolloutConfig",
     "LoggerConfig",
     "ModelConfig",
     "ObjectiveConfig",
@@ -52,6 +56,7 @@ __all__ = [
     "SFTConfig",
     "StageConfig",
     "TrainConfig",
+    "VLLMRolloutConfig",
     "WandbLoggerConfig",
     "recorded",
     "refuse_unread",

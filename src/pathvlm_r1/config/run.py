@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig, Split
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.engines import Capability, require_engine
+from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
@@ -94,6 +95,7 @@ class TrainConfig:
             require(self.adapter.name == "full", "adapter", self.adapter.name, "stage=pretrain needs full")
         else:
             _require_parent(self.stage, self.model.checkpoint)
+            _require_engine(self.rollout, _needs(self.stage, self.dataset.name), self.adapter.name)
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -126,6 +128,7 @@ class EvalConfig:
         require_text(self.output, "output")
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -156,6 +159,7 @@ class PredictConfig:
         count, distinct = len(self.options), len(set(self.options))
         require(2 <= count <= len(LETTERS), "options", self.options, f"from 2 to {len(LETTERS)} options")
         require(count == distinct and all(self.options), "options", self.options, "options differ, none is empty")
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"image={self.image}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +213,27 @@ def _require_parent(stage: SFTConfig | GRPOConfig, checkpoint: str) -> None:
     require_seed(stage.parent_seed, "stage.parent_seed")  # after `seed`, which it repeats unless typed
     rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
     require(stage.init != "checkpoint" or checkpoint != EMBEDDED, "stage.init", stage.init, rule)
+
+
+def _require_engine(rollout: RolloutConfig, needs: Mapping[Capability, str], trained: str | None = None) -> None:
+    """Refuse an engine that lacks a capability, or is not told how to get the weights; `trained` is an adapter."""
+    require_engine(rollout.name, needs)
+    if isinstance(rollout, VLLMRolloutConfig):
+        rollout.require_sync(trained or "full", is_training=trained is not None)
+
+
+def _needs(stage: SFTConfig | GRPOConfig, dataset: str) -> dict[Capability, str]:
+    """What a stage asks of the engine -> what asks for it; SFT only validates, with greedy answers."""
+    needs: dict[Capability, str] = {"images": f"dataset={dataset}"}
+    if isinstance(stage, GRPOConfig):
+        needs |= {"log_probs": "stage=grpo"}
+    return needs
+
+
+def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capability, str]:
+    """What answering asks of the engine -> what asks for it."""
+    needs: dict[Capability, str] = {"images": pictures}
+    return needs | {name: f"evaluation.{name}={value:g}" for name, value in evaluation.filters.items()}
 
 
 def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:

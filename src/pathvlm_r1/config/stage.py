@@ -161,6 +161,7 @@ class GRPOConfig:
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
     samples_every: int
     shuffle_rewards: bool
 
@@ -185,6 +186,7 @@ class GRPOConfig:
         )
         require(self.top_p == 1, "stage.top_p", self.top_p, rule.format("1"))
         require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
+        require(self.min_p == 0, "stage.min_p", self.min_p, rule.format("0"))
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
 
     def _require_loss(self) -> None:

@@ -12,7 +12,7 @@ from pathvlm_r1.grpo.averages import constant_length, micro_batch_token_mean, ro
 from pathvlm_r1.grpo.entropy import entropy_floor
 from pathvlm_r1.grpo.kl import k1, k2, k3
 from pathvlm_r1.grpo.mismatch import mismatch_weights
-from pathvlm_r1.grpo.objective import Objective, ObjectiveResult, whole_step
+from pathvlm_r1.grpo.objective import Objective, ObjectiveResult, Weights, whole_step
 from pathvlm_r1.grpo.ratios import response_ratio, sequence_ratio, sequence_token_ratio, token_ratio
 from pathvlm_r1.grpo.surrogates import cispo, clipped, sapo
 from pathvlm_r1.grpo.tokens import Tokens, Totals
@@ -22,6 +22,7 @@ __all__ = [
     "ObjectiveResult",
     "Tokens",
     "Totals",
+    "Weights",
     "batch_relative_advantages",
     "centred_advantages",
     "cispo",

@@ -36,6 +36,8 @@ class EncodedPrompt:
     pixels: Pixels | None  # None without a picture
     image_grid_thw: Tensor | None  # [images, 3]
     image_key: str | None = None  # names the picture in a cache of its features; None: not cached
+    text: str = ""  # of the user's turn, and
+    image: ImageSource | None = None  # its picture: for an engine that encodes prompts itself
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Encoder:
         """Encode one user turn, the picture first."""
         rendered = self.rendered(text, has_image=image is not None)
         if image is None:
-            return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
+            return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None, text=text)
         grid, patches = self._grids.get(image_key or ""), None
         if grid is None:
             patches, grid = self.pictures([image])
@@ -91,7 +93,8 @@ class Encoder:
         tokens = int(grid.prod()) // self.processor.image_processor.merge_size**2
         expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
         token_ids = self.tokenizer(expanded)["input_ids"]
-        return EncodedPrompt(token_ids, Pixels(patches, lambda: self.pictures([image])[0]), grid, image_key)
+        pixels = Pixels(patches, lambda: self.pictures([image])[0])
+        return EncodedPrompt(token_ids, pixels, grid, image_key, text, image)
 
     def rendered(self, text: str, *, has_image: bool = False) -> str:
         """The dialogue of one user turn, up to and including the opening of the assistant's."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pathvlm_r1.model import EncodedPrompt, PromptGroup
-from pathvlm_r1.rollout.native import SampledCompletion
+from pathvlm_r1.rollout.engine import SampledCompletion
 
 
 @dataclass(frozen=True)

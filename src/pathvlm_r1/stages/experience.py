@@ -13,7 +13,7 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, SampleEncoder
 from pathvlm_r1.reward import Completion, RewardTable
-from pathvlm_r1.rollout import Decoding, NativeEngine, Rollout, SampledCompletion, passes, prompt_groups
+from pathvlm_r1.rollout import Decoding, Engine, Rollout, SampledCompletion, passes, prompt_groups
 from pathvlm_r1.stages.token_budget import TokenBudget
 
 Group = tuple[SampledCompletion, ...]
@@ -46,11 +46,16 @@ class Collector:
     """
 
     encoder: SampleEncoder
-    engine: NativeEngine
+    engine: Engine
     decoding: Decoding
     reward: Callable[[Sequence[Sequence[Completion]]], RewardTable]
     group_size: int
     resample_rounds: int
+
+    @property
+    def is_own_model(self) -> bool:
+        """Whether the engine's log-probs are the trainer's own, but for rounding."""
+        return "own_model" in self.engine.capabilities
 
     def collect(self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator) -> Collected:
         """The experience of one step."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.grpo import Objective, ObjectiveResult, Tokens, Totals, entropy_floor, whole_step
-from pathvlm_r1.model import Policy, Reference, TokenLogProbs, token_log_probs
+from pathvlm_r1.model import Policy, PromptGroup, Reference, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.rollout import MicroBatch, Minibatch
 from pathvlm_r1.stages.experience import Collected, Collector, row_scores
@@ -100,12 +100,13 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         started = time.perf_counter()
         pairs = collected.rollout.pairs
         reference = None if self.reference is None else row_scores(self.reference.log_probs, pairs, self.budget)
+        old = None if self.collector.is_own_model else row_scores(self.own_log_probs, pairs, self.budget)
         advantages = self.compared(self.dealt(self.penalised(collected, reference)))
         is_counted = collected.rewards.counted
         if self.settings.filter_truncated:
             is_counted = is_counted & collected.is_ended
         minibatches = collected.rollout.minibatches(
-            advantages, is_counted, self.settings.minibatches,
+            advantages, is_counted, self.settings.minibatches, old=old,
             reference=reference if self.settings.kl_in == "loss" else None,
         )  # fmt: skip
         scored = time.perf_counter()
@@ -193,7 +194,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         for index, batch in enumerate(batches):
             with self.reduced(is_last=index == len(batches) - 1):
                 current = token_log_probs(self.policy, batch.groups, with_entropy_gradient=has_bonus)
-                if is_on_policy:
+                if is_on_policy and batch.sampler_log_probs is None:
                     self.check_sampler(current, batch)
                 share = self.objective(self.tokens(batch, current), totals, beta=self.loss_beta)
                 require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
@@ -202,6 +203,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             scored.append(current)
         self.log_dict(describe_entropy(scored), batch_size=1)
         return shares
+
+    def own_log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
+        """[N, C] under the policy, where the engine's are another's."""
+        return token_log_probs(self.policy, groups).log_probs
 
     @property
     def loss_beta(self) -> float:
@@ -221,6 +226,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             advantages=batch.advantages.to(self.device, dtype),
             mask=current.mask & batch.is_counted.to(self.device)[:, None],
             reference_log_probs=here(batch.reference_log_probs),
+            sampler_log_probs=here(batch.sampler_log_probs),
             entropy=current.entropy,
         )
 
