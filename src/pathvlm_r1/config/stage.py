@@ -156,6 +156,8 @@ class GRPOConfig:
     top_p: float
     top_k: int
     samples_every: int
+    signal_warning_steps: int
+    cap_warning_share: float
     shuffle_rewards: bool
 
     def __post_init__(self) -> None:
@@ -174,6 +176,9 @@ class GRPOConfig:
         require(self.top_p == 1, "stage.top_p", self.top_p, rule.format("1"))
         require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
+        require_positive(self.signal_warning_steps, "stage.signal_warning_steps")
+        rule = "from 0 to 1: at 1 nothing is warned of"
+        require(0 <= self.cap_warning_share <= 1, "stage.cap_warning_share", self.cap_warning_share, rule)
 
     def _require_equal_minibatches(self) -> None:
         rows = self.prompts_per_step * self.group_size
