@@ -69,7 +69,7 @@ def test_steps_that_can_teach_nothing_are_warned_of_and_counted_over_an_interrup
     assert [float(row["grpo/signal/silent_steps"]) for row in rows] == [1, 2, 3, 4]
     assert [float(row["grpo/signal/warnings"]) for row in rows] == [0, 1, 1, 2]
     said = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "pathvlm_r1.stages.signal_callback"]
-    assert [level for level, text in said if "moved nothing" in text] == ["WARNING", "WARNING"]
+    assert [level for level, text in said if "taught nothing" in text] == ["WARNING", "WARNING"]
     assert ["INFO" for _, text in said if text.startswith("first 2 steps: groups all wrong")] == ["INFO"]
     assert torch.load(run.last_checkpoint, weights_only=True)["callbacks"]["SignalCallback"]["seen"] == 4
 

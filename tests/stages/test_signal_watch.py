@@ -50,7 +50,7 @@ def test_a_single_step_with_a_signal_begins_the_count_anew():
 def test_the_warning_names_the_cause_with_its_shares(counts, words):
     said, _ = observed(*[counts] * 3, cap_limit=1.0)
     text = only_text(said[2])
-    assert text.startswith("the last 3 steps moved nothing.")
+    assert text.startswith("the last 3 steps taught nothing.")
     assert all(word in text for word in words)
 
 

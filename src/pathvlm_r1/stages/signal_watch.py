@@ -85,7 +85,7 @@ class SignalWatch:
             return []
         found, self._silent = self._silent, None
         self.signal_warnings += 1
-        text = f"the last {self.silent_steps} steps moved nothing. {_shares(found)}. {verdict(found).sentence}"
+        text = f"the last {self.silent_steps} steps taught nothing. {_shares(found)}. {verdict(found).sentence}"
         return [Notice(text, is_warning=True)]
 
     def _summary(self) -> list[Notice]:
