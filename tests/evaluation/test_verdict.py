@@ -48,6 +48,11 @@ def test_answers_that_nobody_can_read_are_a_fault_of_form():
     assert "no answer can be read from 4 of 4 completions, and 0 keep the tags" in verdict(unread).sentence
 
 
+def test_a_reward_that_reads_the_reasoning_is_not_advised_where_it_is_there_already():
+    judged = replace(counts_of("rrrr", terms=[ACCURACY]), varied={"accuracy": 0, "process": 0})
+    assert verdict(judged).sentence.endswith("everything is right already: take harder questions.")
+
+
 def test_a_group_too_small_for_its_accuracy_is_told_apart_from_answers_that_never_change():
     small = verdict(counts_of("rr", "ww", "ww", "ww", "ww", "ww", terms=[ACCURACY]))
     assert "at an accuracy of 0.17 groups of 2 are all right or all wrong with probability 0.72" in small.sentence
@@ -57,7 +62,7 @@ def test_a_group_too_small_for_its_accuracy_is_told_apart_from_answers_that_neve
 def test_right_and_wrong_answers_that_are_paid_alike_are_a_fault_of_the_reward():
     found = verdict(counts_of("rrww", "rwww", terms=[FORMAT]))
     assert found.signal is Signal.NONE
-    assert "right and wrong answers are paid alike, although 2 groups have both" in found.sentence
+    assert "right and wrong answers are paid alike, and 2 of 2 groups have both" in found.sentence
 
 
 @pytest.mark.parametrize(("accuracy", "size"), [(0.3, 2), (0.5, 4), (0.9, 8)])

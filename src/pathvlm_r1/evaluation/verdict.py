@@ -57,7 +57,7 @@ def _fault_of_form(counts: SignalCounts) -> str | None:
         f"{counts.capped} {of} were cut at the limit of tokens: raise model.max_completion_tokens, or train "
         "stage=sft first where they would never end": counts.capped,
         f"{counts.empty} {of} are empty: check model.checkpoint, or train stage=sft first": counts.empty,
-        f"{counts.looping} {of} repeat themselves: train stage=sft first, or lower stage.temperature": counts.looping,
+        f"{counts.looping} {of} repeat themselves: train stage=sft first": counts.looping,
         f"no answer can be read from {counts.unread} {of}, and {counts.formatted} keep the tags that the prompt asks "
         "for: train stage=sft first": counts.unread,
     }
@@ -70,14 +70,15 @@ def _fault_of_reward(counts: SignalCounts) -> str | None:
     if counts.mixed - counts.with_signal < BLAMED_SHARE * counts.without_signal:
         return None
     return (
-        f"right and wrong answers are paid alike, although {counts.mixed} groups have both: look at the terms and "
-        "weights of the reward"
+        f"right and wrong answers are paid alike, and {counts.mixed} of {counts.groups} groups have both: look at the "
+        "terms and weights of the reward"
     )
 
 
 def _fault_of_difficulty(counts: SignalCounts) -> str:
     if counts.right == counts.completions:
-        return "everything is right already: take harder questions, or a reward that also reads the reasoning"
+        also = "" if "process" in counts.varied else ", or a reward that also reads the reasoning"
+        return f"everything is right already: take harder questions{also}"
     if counts.right == 0:
         return "everything is wrong: train stage=sft longer, or take easier questions"
     accuracy, size = counts.right / counts.completions, counts.group_size
