@@ -178,6 +178,9 @@ def test_the_advantage_and_the_divergence_of_an_objective_may_be_exchanged(path,
 def test_names_that_stand_in_two_places_agree():
     assert tuple(pretraining._KINDS) == stage.EXERCISES
     assert composed("train").model.checkpoint == config.EMBEDDED
+    readiness, grpo = composed("eval", "task=rl_readiness"), composed("train", "stage=grpo").stage
+    assert (readiness.split, readiness.group_size) == (grpo.split, grpo.group_size)
+    assert (readiness.temperature, readiness.prompts_per_step) == (grpo.temperature, grpo.prompts_per_step)
     kinds = [get_args(get_type_hints(member)["kind"]) for member in get_args(config.DatasetConfig)]
     assert {kind for names in kinds for kind in names} == set(run.JUDGES_BY_DATASET)
 

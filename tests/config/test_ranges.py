@@ -42,6 +42,9 @@ RANGES = [
         "0, which is off: the loss follows the whole distribution, and completions of a part of it would bias it",
     ),
     ("stage.samples_every", -1, "0 or more: 0 logs no tables"),
+    ("stage.signal_warning_steps", 0, "at least 1"),
+    ("stage.cap_warning_share", -0.1, "from 0 to 1: at 1 nothing is warned of"),
+    ("stage.cap_warning_share", 1.1, "from 0 to 1: at 1 nothing is warned of"),
     ("stage.parent_seed", -1, "0 or more, a seed"),
     ("stage.arm", "", "must not be empty"),
     ("trainer.max_steps", 0, "a whole number, at least 1 optimiser step"),
@@ -196,6 +199,29 @@ def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeyp
 )
 def test_a_question_has_a_picture_a_text_and_options(values, message):
     assert message_of("eval", ["task=predict"], values) == message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("n", 0, "at least 1"),
+        ("group_size", 1, "at least 2: a group of one has no peers"),
+        ("temperature", 0.0, "above 0: a greedy group is all alike"),
+        ("prompts_per_step", 0, "at least 1"),
+        ("replicates", 0, "at least 1"),
+        ("out", " ", "must not be empty; null writes no file"),
+        ("seed", -1, "0 or more, a seed"),
+        ("split", "train", "one of sft, rl, validation, test"),
+    ],
+)
+def test_a_check_before_grpo_has_ranges_of_its_own(key, value, rule):
+    assert message_of("eval", ["task=rl_readiness"], {key: value}) == f"{key}={value}: {rule}"
+
+
+def test_a_check_before_grpo_needs_a_judge_too_and_knows_no_other_tasks_keys():
+    refused = message_of("eval", ["task=rl_readiness"], {"judge.name": "none"})
+    assert refused.startswith("judge=none: cannot score the process term")
+    assert "runs is not a key" in message_of("eval", ["task=rl_readiness"], {"runs": "outputs"})
 
 
 def test_an_evaluation_has_one_control_at_a_time():

@@ -41,6 +41,9 @@ def test_a_typed_key_that_a_training_does_not_read_is_refused_with_the_reason(ty
             "rollout.sync_folder: rollout.weight_sync=none sends the server no weights; leave it out",
         ),
         (["task=predict", "reward=accuracy"], "reward: task=predict does not read it; leave it out"),
+        (["task=rl_readiness", "evaluation=sampled"], "evaluation: task=rl_readiness does not read it; leave it out"),
+        (["task=rl_readiness", "output=x"], "output: task=rl_readiness does not read it; leave it out"),
+        (["task=rl_readiness", "model.recipe.sft.max_steps=2"], "model.recipe.sft.max_steps: task=rl_readiness does"),
     ],
 )
 def test_a_typed_key_that_an_evaluation_does_not_read_is_refused_with_the_reason(typed, message):
@@ -59,6 +62,8 @@ def test_what_is_read_may_be_typed():
     typed = ["stage=grpo", "reward=dual", "judge=oracle", "objective=dr_grpo", "stage.parent_seed=3", "seed=1"]
     refuse_unread(typed, composed("train", *typed))
     refuse_unread(["resume=outputs/x"], composed("train", "resume=outputs/x"))
+    readiness = ["task=rl_readiness", "reward=accuracy", "model.recipe.grpo.prompts_per_step=2"]
+    refuse_unread(readiness, composed("eval", *readiness))
     refuse_unread(["runs=outputs", "evaluation=sampled"], composed("eval", "runs=outputs", "evaluation=sampled"))
 
 

@@ -68,6 +68,8 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
         short = {"eval": TINY_DATA[:2], "data": TINY_DATA[:2], "report": ("replicates=50",)}[name]
         if "task=predict" in typed:
             short = TINY_DATA[2:]
+        elif "task=rl_readiness" in typed:
+            short = (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50")
         elif "dataset=phantom_ct" in typed:
             short = ("dataset.splits.test=6",)
         outcome = entry(name, *typed, *short)

@@ -29,6 +29,8 @@ from pathvlm_r1.stages import (
     GRPOModule,
     GRPOSettings,
     SFTModule,
+    SignalCallback,
+    SignalWatch,
     TokenBudget,
     ValidationAtEnd,
     linear_decay,
@@ -107,6 +109,8 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
           on_rollout: OnRollout) -> Training:  # fmt: skip
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
     encoder = SampleEncoder(loaded.encoder, Contract())
+    watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
+    signal = SignalCallback(watch, encoder.contract)
     collector = Collector(
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
@@ -134,12 +138,20 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         ),
         seed=config.seed,
         folder=folder.path,
-        on_rollout=on_rollout,
+        on_rollout=_to_both(on_rollout, signal.on_rollout),
     )  # fmt: skip
     validate = _validation(config, encoder, load_samples(config.dataset, "validation"))
     at_end = ValidationAtEnd(validate, last_step=config.trainer["max_steps"])
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (at_end,))
+    return Training(module, stream, loaded.policy, loaded.encoder, (signal, at_end))
+
+
+def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:
+    def listen(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
+        first(step, groups, rewards)
+        second(step, groups, rewards)
+
+    return listen
 
 
 def _loaded(config: TrainConfig, *, temperature: float, is_dropout_on: bool) -> LoadedPolicy:

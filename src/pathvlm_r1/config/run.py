@@ -149,8 +149,7 @@ class PredictConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> PredictConfig:
         """The configuration of `src/eval.py task=predict`, less the groups that scoring needs and this does not."""
-        unread = ("dataset", "reward", "judge", "output")
-        return checked(cls, OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread]))
+        return checked(cls, _without(composed, "dataset", "reward", "judge", "output"))
 
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
@@ -160,6 +159,42 @@ class PredictConfig:
         require(2 <= count <= len(LETTERS), "options", self.options, f"from 2 to {len(LETTERS)} options")
         require(count == distinct and all(self.options), "options", self.options, "options differ, none is empty")
         _require_engine(self.rollout, _decoding_needs(self.evaluation, f"image={self.image}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessConfig:
+    """Checking a checkpoint before GRPO; the values stand in `conf/eval.yaml` and `conf/task/rl_readiness.yaml`."""
+
+    task: Literal["rl_readiness"]
+    split: Split
+    n: int
+    group_size: int
+    temperature: float
+    prompts_per_step: int
+    replicates: int
+    out: str | None
+    model: ModelConfig
+    dataset: DatasetConfig
+    trainer: TrainerSettings
+    reward: RewardConfig
+    judge: JudgeConfig
+    rollout: RolloutConfig
+    seed: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> ReadinessConfig:
+        """The configuration of `src/eval.py task=rl_readiness`, less the keys that it does not read."""
+        return checked(cls, _without(composed, "evaluation", "output"))
+
+    def __post_init__(self) -> None:
+        require_positive(self.n, "n")
+        require(self.group_size >= 2, "group_size", self.group_size, "at least 2: a group of one has no peers")
+        require(self.temperature > 0, "temperature", self.temperature, "above 0: a greedy group is all alike")
+        require_positive(self.prompts_per_step, "prompts_per_step")
+        require_positive(self.replicates, "replicates")
+        require(self.out is None or bool(self.out.strip()), "out", self.out, "must not be empty; null writes no file")
+        require_seed(self.seed, "seed")
+        _require_judge(self.reward, self.judge, self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +235,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_positive(self.n, "n")
         require_text(self.out, "out")
+
+
+def _without(composed: DictConfig, *unread: str) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
 
 
 def _require_trainer(trainer: Mapping[str, Any]) -> None:

@@ -163,6 +163,8 @@ class GRPOConfig:
     top_k: int
     min_p: float
     samples_every: int
+    signal_warning_steps: int
+    cap_warning_share: float
     shuffle_rewards: bool
 
     def __post_init__(self) -> None:
@@ -188,6 +190,9 @@ class GRPOConfig:
         require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
         require(self.min_p == 0, "stage.min_p", self.min_p, rule.format("0"))
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
+        require_positive(self.signal_warning_steps, "stage.signal_warning_steps")
+        rule = "from 0 to 1: at 1 nothing is warned of"
+        require(0 <= self.cap_warning_share <= 1, "stage.cap_warning_share", self.cap_warning_share, rule)
 
     def _require_loss(self) -> None:
         require(self.beta >= 0, "stage.beta", self.beta, "0 or more: it weighs the KL penalty")

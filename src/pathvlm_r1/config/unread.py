@@ -20,8 +20,12 @@ UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
 }
 UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "evaluate": ("model.recipe",),
+    "rl_readiness": (
+        "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
+        "model.recipe.grpo.rows_per_forward",
+    ),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
-}
+}  # fmt: skip
 
 
 def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:

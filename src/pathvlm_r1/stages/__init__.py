@@ -6,6 +6,8 @@ from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
+from pathvlm_r1.stages.signal_callback import SignalCallback
+from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
 from pathvlm_r1.stages.token_budget import TokenBudget
 from pathvlm_r1.stages.validation import BestByValidation, ValidationAtEnd
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
@@ -17,8 +19,11 @@ __all__ = [
     "FindingProbe",
     "GRPOModule",
     "GRPOSettings",
+    "Notice",
     "PictureBatch",
     "SFTModule",
+    "SignalCallback",
+    "SignalWatch",
     "TokenBudget",
     "TrainingError",
     "ValidationAtEnd",

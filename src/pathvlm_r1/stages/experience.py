@@ -12,7 +12,7 @@ from torch import Tensor
 from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, SampleEncoder
-from pathvlm_r1.reward import Completion, RewardTable
+from pathvlm_r1.reward import Completion, RewardTable, is_without_signal
 from pathvlm_r1.rollout import Decoding, Engine, Rollout, SampledCompletion, passes, prompt_groups
 from pathvlm_r1.stages.token_budget import TokenBudget
 
@@ -66,7 +66,7 @@ class Collector:
         rewards = self._rewarded(texts, seconds)
         resampled = discarded = 0
         for _ in range(self.resample_rounds):
-            silent = without_signal(rewards).nonzero()[:, 0].tolist()
+            silent = is_without_signal(rewards.total).nonzero()[:, 0].tolist()
             if not silent:
                 break
             resampled += len(silent)
@@ -94,11 +94,6 @@ class Collector:
         rewards = self.reward(texts)
         seconds["reward"] += time.perf_counter() - started
         return rewards
-
-
-def without_signal(rewards: RewardTable) -> Tensor:
-    """[B] bool, True for groups of which all total rewards are equal."""
-    return rewards.total.amax(dim=-1) == rewards.total.amin(dim=-1)
 
 
 @torch.no_grad()

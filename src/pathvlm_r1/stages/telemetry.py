@@ -10,12 +10,8 @@ from torch import Tensor
 
 from pathvlm_r1.grpo import ObjectiveResult
 from pathvlm_r1.model import TokenLogProbs
-from pathvlm_r1.reward import Completion, FinishReason, RewardTable
+from pathvlm_r1.reward import Completion, RewardTable, accuracy_kinds, is_without_signal
 from pathvlm_r1.rollout import Rollout
-from pathvlm_r1.stages.experience import without_signal
-
-LOOP_WORDS = 8  # a run of words ...
-LOOP_REPEATS = 3  # ... that follows itself so often is a loop
 
 
 def describe_rollout(
@@ -28,9 +24,9 @@ def describe_rollout(
     return {
         "grpo/completion_tokens": float(lengths.mean()),
         "grpo/completion_tokens_max": float(lengths.max()),
-        "grpo/cap_hits": float(sum(c.finish_reason is FinishReason.LENGTH for c in completions)),
-        "grpo/empty": float(sum(not c.text.strip() for c in completions)),
-        "grpo/looping": float(sum(is_looping(c.text) for c in completions)),
+        "grpo/cap_hits": float(sum(c.is_capped for c in completions)),
+        "grpo/empty": float(sum(c.is_empty for c in completions)),
+        "grpo/looping": float(sum(c.is_looping for c in completions)),
         "grpo/prompts": float(len(rollout.prompts)),
         **{f"grpo/seconds/{phase}": value for phase, value in seconds.items()},
         "grpo/tokens_per_second": tokens / max(sum(seconds.values()), 1e-9),
@@ -50,14 +46,14 @@ def describe_rewards(rewards: RewardTable) -> dict[str, float]:
 
 def describe_groups(rewards: RewardTable) -> dict[str, float]:
     """Shares of groups whose accuracy is all 0, all 1 or mixed, and of those whose total gives no gradient."""
-    shares = {"grpo/groups/no_signal": _share(without_signal(rewards))}
+    shares = {"grpo/groups/no_signal": _share(is_without_signal(rewards.total))}
     accuracy = rewards.terms.get("accuracy")
     if accuracy is not None:
-        is_zero, is_one = (accuracy == 0).all(dim=-1), (accuracy == 1).all(dim=-1)
+        kinds = accuracy_kinds(accuracy)
         shares |= {
-            "grpo/groups/all_zero": _share(is_zero),
-            "grpo/groups/all_one": _share(is_one),
-            "grpo/groups/mixed": _share(~is_zero & ~is_one),
+            "grpo/groups/all_zero": _share(kinds.all_zero),
+            "grpo/groups/all_one": _share(kinds.all_one),
+            "grpo/groups/mixed": _share(kinds.mixed),
         }
     return shares
 
@@ -97,18 +93,6 @@ def _quarters(mask: Tensor) -> Tensor:
     """[N, C]: in which quarter of its completion a token stands, 0 to 3."""
     places = mask.long().cumsum(dim=-1) - 1
     return 4 * places // mask.sum(dim=-1, keepdim=True).clamp(min=1)
-
-
-def is_looping(text: str) -> bool:
-    """Whether some run of up to `LOOP_WORDS` words stands `LOOP_REPEATS` times in a row."""
-    words = text.split()
-    for size in range(1, LOOP_WORDS + 1):
-        repeated = 0
-        for word, earlier in zip(words[size:], words, strict=False):
-            repeated = repeated + 1 if word == earlier else 0
-            if repeated >= size * (LOOP_REPEATS - 1):
-                return True
-    return False
 
 
 def _share(flags: Tensor) -> float:
