@@ -41,5 +41,7 @@ def test_a_wrong_result_would_be_seen_and_one_of_rounding_is_not():
 def test_a_way_that_does_not_fit_is_said_to():
     cell, cost = BENCHMARK["Cell"](151_936, 4096, 2048, is_head_trained=True), BENCHMARK["Cost"](2, 1, 3, 1e3, 0)
     console = Console(width=120, record=True, file=StringIO())
-    console.print(BENCHMARK["as_table"]([BENCHMARK["Row"](cell, {"ours": cost, "direct": None, "trl": cost})]))
+    console.print(
+        BENCHMARK["as_table"]([BENCHMARK["Row"](cell, 5, 1.2e3, {"ours": cost, "direct": None, "trl": cost})])
+    )
     assert "does not fit" in console.export_text()
