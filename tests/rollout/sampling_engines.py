@@ -1,5 +1,6 @@
 """The engines that run the policy themselves, over tiny prompts and policies, and the library's own `generate`."""
 
+import pytest
 import torch
 from tiny import tiny_encoder, tiny_model, tiny_policy
 from transformers import GenerationConfig
@@ -7,6 +8,7 @@ from transformers import GenerationConfig
 from pathvlm_r1.rollout import HFEngine, NativeEngine
 
 ENGINES = {"native": NativeEngine, "hf": HFEngine}
+EACH_ENGINE = pytest.mark.parametrize("engine", ["native", pytest.param("hf", marks=pytest.mark.medium)])
 SIZES = [(56, 56), None, (140, 84), (57, 113), None, (84, 56)]  # of pictures; prompts are of unequal lengths too
 CAP = 12
 SHIPPED = {"do_sample": True, "temperature": 1e-6, "repetition_penalty": 1.05, "top_k": 1, "top_p": 0.001}

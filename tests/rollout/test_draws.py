@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 from exact_distributions import CAUGHT, SIGNIFICANCE, p_value, sequence_probabilities
-from sampling_engines import ENGINES, sampled
+from sampling_engines import EACH_ENGINE, sampled
 from tiny import tiny_policy
 from wrong_samplers import (
     min_p_as_an_absolute_bound,
@@ -63,7 +63,7 @@ def test_the_listed_sequences_are_all_that_there_are():
     assert max(probabilities.values()) < 0.6, "not so peaked that most of them are never seen"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@EACH_ENGINE
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 @pytest.mark.parametrize("cap", [1, 3])
 def test_whole_completions_follow_the_exact_distribution(engine, filters, cap):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sampling_engines import CAP, ENGINES, SHIPPED, SIZES, biased, generated, sampled, token_ids
+from sampling_engines import CAP, EACH_ENGINE, ENGINES, SHIPPED, SIZES, biased, generated, sampled, token_ids
 from tiny import PEFT_WARNING, perturbed, prompts, tiny_encoder, tiny_policy
 from torch.testing import assert_close
 from transformers import GenerationConfig
@@ -11,7 +11,7 @@ from pathvlm_r1.config import CAPABILITIES
 from pathvlm_r1.model import PromptGroup, token_log_probs
 from pathvlm_r1.rollout import Decoding
 
-pytestmark = [PEFT_WARNING, pytest.mark.parametrize("engine", ENGINES)]
+pytestmark = [PEFT_WARNING, EACH_ENGINE]
 
 
 def packed(prompts_, groups):

@@ -22,7 +22,7 @@ from pathvlm_r1.rollout import (
     VLLMServer,
 )
 
-pytestmark = PEFT_WARNING
+pytestmark = [PEFT_WARNING, pytest.mark.medium]
 SYNCS = {"full": ReloadSync, "lora": AdapterSync}
 GENERATE = ("POST /v1/completions", "POST /v1/chat/completions")
 

@@ -19,7 +19,7 @@ class SampledCompletion:
     """The tokens of one completion, up to and including its end token if it has one."""
 
     token_ids: list[int]
-    log_probs: Tensor  # [C] float32 (float64 from such a model), of the tokens as they were sampled
+    log_probs: Tensor  # [C] float32 (native: float64 from such a model), of the tokens as they were sampled
     is_ended: bool  # False: the cap cut it off
 
 
