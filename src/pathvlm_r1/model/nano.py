@@ -20,6 +20,7 @@ SPECIAL_TOKENS = (
     "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
     "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
+NANO_6M = {"hidden": 256, "layers": 6, "vision_hidden": 120, "vision_layers": 5}  # 6.2 M parameters, never trained
 _EMBEDDING_GAIN = 6.0
 _ROW_MULTIPLE = 64  # embedding rows are padded to it, so that there are rows beyond the tokenizer as in the real model
 
