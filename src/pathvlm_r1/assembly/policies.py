@@ -17,7 +17,7 @@ from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from pathvlm_r1.config import EMBEDDED, RANDOM_6M, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
 from pathvlm_r1.model import Encoder, Policy
-from pathvlm_r1.model.nano import NANO_6M, nano_model
+from pathvlm_r1.model.nano import NANO_6M, random_model
 from pathvlm_r1.model.processor import load_processor
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
@@ -125,7 +125,7 @@ def trainability(policy: Policy) -> str:
 def _weights(checkpoint: str, encoder: Encoder, dtype: torch.dtype) -> Any:
     if checkpoint == RANDOM_6M:
         _log.warning("model.checkpoint=%s: the weights are random; they measure speed and answer nothing", checkpoint)
-        return nano_model(encoder.tokenizer, **NANO_6M, seed=0).to(dtype)
+        return random_model(encoder.tokenizer, **NANO_6M).to(dtype)
     return Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype, attn_implementation="sdpa")
 
 
