@@ -4,6 +4,7 @@ from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encode
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import Reference, reference_of
+from pathvlm_r1.model.token_step import token_step
 
 __all__ = [
     "IGNORED",
@@ -18,4 +19,5 @@ __all__ = [
     "TokenLogProbs",
     "reference_of",
     "token_log_probs",
+    "token_step",
 ]
