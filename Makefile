@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-slow lint study
+.PHONY: help setup demo test test-fast test-slow lint benchmark study
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,11 @@ lint: setup  ## format, lint and types, as pre-commit has them
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+
+benchmark: setup  ## steps against TRL, log-probs and scaling, 40 minutes on 2 cores; results in benchmarks/results
+	$(PYTHON) benchmarks/grpo_step.py
+	$(PYTHON) benchmarks/logprobs.py
+	$(PYTHON) benchmarks/scaling.py
 
 study:  ## print the commands of the recorded studies
 	@echo "# experiments/demo: three seeds, the fair baseline, the negative control"

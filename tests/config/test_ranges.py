@@ -160,6 +160,7 @@ def test_some_term_of_the_reward_has_a_weight():
 def test_a_stage_goes_on_from_trained_weights_only():
     rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
     assert message_of("train", [], {"stage.init": "checkpoint"}) == f"stage.init=checkpoint: {rule}"
+    assert message_of("train", ["model=nano_6m"], {"stage.init": "checkpoint"}) == f"stage.init=checkpoint: {rule}"
     values = {"stage.init": "checkpoint", "model.checkpoint": "outputs/a/weights"}
     assert TrainConfig.checked(changed("train", [], values)).stage.init == "checkpoint"
 

@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
-from pathvlm_r1.config import EMBEDDED, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
+from pathvlm_r1.config import EMBEDDED, RANDOM_6M, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
 from pathvlm_r1.model import Encoder, Policy
+from pathvlm_r1.model.nano import NANO_6M, random_model
 from pathvlm_r1.model.processor import load_processor
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
@@ -53,11 +54,10 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         ConfigError: the checkpoint is missing, or of another model.
     """
     folder = found_checkpoint(model.checkpoint)
+    reader = EMBEDDED_FOLDER if folder == RANDOM_6M else folder
     try:
-        encoder = Encoder(load_processor(folder, max_pixels=model.max_pixels))
-        weights = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder, dtype=_dtype(precision, adapter), attn_implementation="sdpa"
-        )
+        encoder = Encoder(load_processor(reader, max_pixels=model.max_pixels))
+        weights = _weights(folder, encoder, _dtype(precision, adapter))
     except (OSError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"model.checkpoint={model.checkpoint}: cannot be loaded: {reason}") from error
@@ -75,11 +75,13 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
 
 
 def found_checkpoint(checkpoint: str) -> str:
-    """The absolute path of a folder of weights, or the hub id as it is, which its own loading checks.
+    """The absolute path of a folder of weights; a hub id, which its own loading checks, and `random_6m` as they are.
 
     Raises:
         ConfigError: no such folder, or one that does not hold a Qwen2.5-VL.
     """
+    if checkpoint == RANDOM_6M:
+        return checkpoint
     folder = EMBEDDED_FOLDER if checkpoint == EMBEDDED else Path(checkpoint).expanduser()
     if not folder.exists() and not checkpoint.startswith((".", "/", "~")) and checkpoint.count("/") == 1:
         return checkpoint
@@ -118,6 +120,13 @@ def trainability(policy: Policy) -> str:
         total[block] += parameter.numel()
         trained[block] += parameter.numel() if parameter.requires_grad else 0
     return "\n".join(f"  {block}: {trained[block]:,} of {total[block]:,} parameters train" for block in total)
+
+
+def _weights(checkpoint: str, encoder: Encoder, dtype: torch.dtype) -> Any:
+    if checkpoint == RANDOM_6M:
+        _log.warning("model.checkpoint=%s: the weights are random; they measure speed and answer nothing", checkpoint)
+        return random_model(encoder.tokenizer, **NANO_6M).to(dtype)
+    return Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype, attn_implementation="sdpa")
 
 
 def _dtype(precision: str, adapter: AdapterConfig) -> torch.dtype:

@@ -3,7 +3,7 @@
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
-from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
+from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
@@ -26,6 +26,7 @@ from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
+    "RANDOM_6M",
     "UNREAD_BY_STAGE",
     "AccuracyConfig",
     "AdapterConfig",

@@ -8,7 +8,9 @@ from typing import Literal
 
 from pathvlm_r1.config.rules import require, require_positive, require_text
 
-EMBEDDED = "embedded"  # the value of `model.checkpoint` that stands for the weights inside the package
+# Values of `model.checkpoint` that stand for the weights inside the package, and for random ones of a larger model.
+EMBEDDED = "embedded"
+RANDOM_6M = "random_6m"
 
 
 @dataclass(frozen=True, kw_only=True)

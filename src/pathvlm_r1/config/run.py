@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
-from pathvlm_r1.config.model import EMBEDDED, AdapterConfig, ModelConfig
+from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
@@ -251,7 +251,8 @@ def _require_trainer(trainer: Mapping[str, Any]) -> None:
 def _require_parent(stage: SFTConfig | GRPOConfig, checkpoint: str) -> None:
     require_seed(stage.parent_seed, "stage.parent_seed")  # after `seed`, which it repeats unless typed
     rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
-    require(stage.init != "checkpoint" or checkpoint != EMBEDDED, "stage.init", stage.init, rule)
+    is_untrained = checkpoint in (EMBEDDED, RANDOM_6M)
+    require(stage.init != "checkpoint" or not is_untrained, "stage.init", stage.init, rule)
 
 
 def _require_engine(rollout: RolloutConfig, needs: Mapping[Capability, str], trained: str | None = None) -> None:

@@ -5,6 +5,7 @@ from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import Reference, reference_of
+from pathvlm_r1.model.token_step import token_step
 
 __all__ = [
     "IGNORED",
@@ -21,4 +22,5 @@ __all__ = [
     "head_log_probs",
     "reference_of",
     "token_log_probs",
+    "token_step",
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pathvlm_r1.model.attention import Visibility
 from pathvlm_r1.model.encoding import EncodedPrompt
 from pathvlm_r1.model.policy import Policy
 
@@ -43,7 +44,7 @@ class _Packed:
     """Groups as padded rows; S = longest packed sequence, N = completions of all groups, C = longest completion."""
 
     input_ids: Tensor  # [B, S]
-    segments: Tensor  # [B, S]: 0 prompt, g completion g, -1 padding
+    visibility: Visibility
     offsets: Tensor  # [B, S]: place within its segment
     predictors: Tensor  # [N, C]: flat index into [B * S] of the state that predicts each token
     targets: Tensor  # [N, C]
@@ -65,7 +66,7 @@ def token_log_probs(
     embeddings = policy.embed(packed.input_ids, prompts)
     hidden = policy.core.model.language_model(
         inputs_embeds=embeddings,
-        attention_mask={"full_attention": _block_mask(packed, embeddings.dtype)},
+        attention_mask={"full_attention": packed.visibility.for_attention(embeddings.dtype)},
         position_ids=_positions(policy, packed, prompts),
         use_cache=False,
     ).last_hidden_state
@@ -86,6 +87,7 @@ def _pack(groups: Sequence[PromptGroup], device: torch.device) -> _Packed:
     segments = torch.full((len(groups), width), -1)
     offsets = torch.zeros(len(groups), width, dtype=torch.long)
     predictors = torch.zeros(len(completions), longest, dtype=torch.long)
+    tokens = torch.zeros(len(completions), longest, dtype=torch.long)
     targets = torch.zeros(len(completions), longest, dtype=torch.long)
     mask = torch.zeros(len(completions), longest, dtype=torch.bool)
     row = 0
@@ -98,31 +100,24 @@ def _pack(groups: Sequence[PromptGroup], device: torch.device) -> _Packed:
             segments[index, here] = segment
             offsets[index, here] = torch.arange(len(ids))
             if segment > 0:
-                places = torch.arange(start - 1, start + len(ids) - 1)
-                places[0] = prompt_length - 1  # the prompt's last token predicts the first of every completion
-                predictors[row, : len(ids)] = index * width + places
+                tokens[row, : len(ids)] = index * width + torch.arange(start, start + len(ids))
+                predictors[row, : len(ids)] = tokens[row, : len(ids)] - 1
+                predictors[row, 0] = index * width + prompt_length - 1  # the prompt's last token predicts the first
                 targets[row, : len(ids)] = torch.tensor(ids)
                 mask[row, : len(ids)] = True
                 row += 1
             start += len(ids)
-    tensors = (input_ids, segments, offsets, predictors, targets, mask)
-    return _Packed(*(tensor.to(device) for tensor in tensors))
-
-
-def _block_mask(packed: _Packed, dtype: torch.dtype) -> Tensor:
-    """Additive attention mask [B, 1, S, S]; padding sees itself, so that no row is empty."""
-    place = torch.arange(packed.segments.shape[1], device=packed.segments.device)
-    is_earlier = place[None, :] <= place[:, None]
-    query, key = packed.segments[:, :, None], packed.segments[:, None, :]
-    is_visible = is_earlier & ((key == query) | ((key == 0) & (query > 0)))
-    return torch.zeros(is_visible.shape, dtype=dtype, device=place.device).masked_fill_(
-        ~is_visible, torch.finfo(dtype).min
-    )[:, None]
+    lengths = [(len(group.prompt.token_ids), group.length - len(group.prompt.token_ids)) for group in groups]
+    mask = mask.to(device)
+    visibility = Visibility(segments.to(device), tokens.to(device), mask, lengths)
+    return _Packed(
+        input_ids.to(device), visibility, offsets.to(device), predictors.to(device), targets.to(device), mask
+    )
 
 
 def _positions(policy: Policy, packed: _Packed, prompts: Sequence[EncodedPrompt]) -> Tensor:
     """Rotary positions [3, B, S]: the prompt's own, then each completion from its largest on."""
-    is_prompt = packed.segments == 0
+    is_prompt = packed.visibility.segments == 0
     positions = policy.positions(packed.input_ids, is_prompt.long(), prompts)
     largest = positions.masked_fill(~is_prompt, 0).amax(dim=(0, 2))  # [B]
     return torch.where(is_prompt, positions, largest[None, :, None] + 1 + packed.offsets)

@@ -20,6 +20,8 @@ SPECIAL_TOKENS = (
     "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
     "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
+NANO_6M = {"hidden": 256, "layers": 6, "vision_hidden": 120, "vision_layers": 5}  # 6.2 M parameters, all random
+_RANDOM_STD = 0.08  # of random weights; with 0.02 all tokens are alike, with trained nano's one token is nearly sure
 _EMBEDDING_GAIN = 6.0
 _ROW_MULTIPLE = 64  # embedding rows are padded to it, so that there are rows beyond the tokenizer as in the real model
 
@@ -98,6 +100,21 @@ def nano_model(
     _let_tokens_speak(model)
     model.generation_config.eos_token_id = [ids(END), ids(PAD)]
     model.generation_config.pad_token_id = ids(PAD)
+    return model
+
+
+@torch.no_grad()
+def random_model(
+    tokenizer: Qwen2Tokenizer, *, hidden: int, layers: int, vision_hidden: int, vision_layers: int
+) -> Qwen2_5_VLForConditionalGeneration:
+    """A model to be measured, not trained: random weights, always the same; no distribution is flat or certain."""
+    model = nano_model(
+        tokenizer, hidden=hidden, layers=layers, vision_hidden=vision_hidden, vision_layers=vision_layers, seed=0
+    )
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.ndim >= 2:
+            parameter.normal_(std=_RANDOM_STD, generator=generator)
     return model
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pathvlm_r1.model.attention import GROUP_ATTENTION
 from pathvlm_r1.model.encoding import EncodedPrompt, TokenBatch
 from pathvlm_r1.model.head import HeadScores, head_log_probs
 
@@ -51,6 +52,7 @@ class Policy(nn.Module):
         self.temperature = temperature
         self.register_buffer("suppressed_ids", torch.tensor(list(suppressed_ids), dtype=torch.long), persistent=False)
         self._cache = FeatureCache(cached_pictures)
+        self.core.model.language_model.set_attn_implementation(GROUP_ATTENTION)
 
     @property
     def core(self) -> Any:

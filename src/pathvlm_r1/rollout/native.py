@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pathvlm_r1.config import CAPABILITIES, Capability
-from pathvlm_r1.model import EncodedPrompt, Policy
+from pathvlm_r1.model import EncodedPrompt, Policy, token_step
 from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
 from pathvlm_r1.rollout.cache import preallocated_cache, select_rows
 from pathvlm_r1.rollout.engine import SampledCompletion
@@ -49,7 +49,7 @@ class _Decoder:
 
     def __init__(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
                  end_ids: Sequence[int]) -> None:  # fmt: skip
-        self.policy, self.decoding = policy, decoding
+        self.policy, self.decoding, self.step = policy, decoding, token_step(policy)
         self.end_ids = torch.tensor(end_ids, device=policy.device)
         rows = len(prompts) * group_size
         self.tokens = torch.zeros(rows, decoding.max_completion_tokens, dtype=torch.long, device=policy.device)
@@ -113,12 +113,7 @@ class _Decoder:
 
     def _advance(self, tokens: Tensor) -> None:
         """One step of the model for the rows still decoded."""
-        length = self.cache.get_seq_length() + 1
-        hidden = self.policy.core.model.language_model(
-            inputs_embeds=self.policy.core.get_input_embeddings()(tokens[:, None]),
-            attention_mask={"full_attention": None if self.mask is None else self.mask[..., :length]},
-            position_ids=self.next_position[None, :, None].expand(3, -1, -1),
-            past_key_values=self.cache, use_cache=True,
-        ).last_hidden_state[:, 0]  # fmt: skip
+        mask = None if self.mask is None else self.mask[..., : self.cache.get_seq_length() + 1]
+        hidden = self.step(tokens, self.next_position, self.cache, mask)
         self.logits = self.policy.raw_logits(hidden)
         self.next_position = self.next_position + 1

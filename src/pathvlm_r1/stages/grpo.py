@@ -100,7 +100,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         started = time.perf_counter()
         pairs = collected.rollout.pairs
         reference = None if self.reference is None else row_scores(self.reference.log_probs, pairs, self.budget)
-        old = None if self.collector.is_own_model else row_scores(self.own_log_probs, pairs, self.budget)
+        old = None if self.collector.is_own_model else row_scores(self.own_scores, pairs, self.budget)
         advantages = self.compared(self.dealt(self.penalised(collected, reference)))
         is_counted = collected.rewards.counted
         if self.settings.filter_truncated:
@@ -188,12 +188,11 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def accumulate(self, minibatch: Minibatch, totals: Totals, *, is_on_policy: bool) -> list[ObjectiveResult]:
         """The gradient of a minibatch, pass by pass."""
-        has_bonus = self.objective.entropy_bonus > 0
         shares, scored = [], []
         batches = list(minibatch.micro_batches(self.budget.tokens))
         for index, batch in enumerate(batches):
             with self.reduced(is_last=index == len(batches) - 1):
-                current = token_log_probs(self.policy, batch.groups, with_entropy_gradient=has_bonus)
+                current = self.current(batch.groups)
                 if is_on_policy and batch.sampler_log_probs is None:
                     self.check_sampler(current, batch)
                 share = self.objective(self.tokens(batch, current), totals, beta=self.loss_beta)
@@ -204,9 +203,13 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.log_dict(describe_entropy(scored), batch_size=1)
         return shares
 
-    def own_log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
-        """[N, C] under the policy, where the engine's are another's."""
-        return token_log_probs(self.policy, groups).log_probs
+    def current(self, groups: Sequence[PromptGroup]) -> TokenLogProbs:
+        """What the policy says now, with the gradients that the objective asks for."""
+        return token_log_probs(self.policy, groups, with_entropy_gradient=self.objective.entropy_bonus > 0)
+
+    def own_scores(self, groups: Sequence[PromptGroup]) -> Tensor:
+        """[N, C] log-probs under the policy, where the engine's are another's."""
+        return self.current(groups).log_probs
 
     @property
     def loss_beta(self) -> float:
@@ -243,7 +246,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
     def entropies(self, minibatch: Minibatch) -> Tensor:
         """[T] of every counted token of the optimiser step, all processes together."""
         counted = [(row.prompt, row.completion.token_ids) for row in minibatch.rows if row.is_counted]
-        scores = row_scores(lambda groups: token_log_probs(self.policy, groups).entropy, counted, self.budget)
+        scores = row_scores(lambda groups: self.current(groups).entropy, counted, self.budget)
         own = torch.cat([*scores, torch.zeros(0)])  # a step may have nothing that counts
         most = int(self.all_gather(torch.tensor(len(own), device=self.device)).max())
         filled = torch.full((most,), torch.nan, dtype=own.dtype, device=self.device)

@@ -1,0 +1,63 @@
+"""The benchmarks against TRL and of scaling, at the smallest sizes: what they write, and the gradients; never time."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from running import ROOT
+
+pytestmark = pytest.mark.medium
+
+SMALL = ("--completion", "8", "--threads", "1")
+
+
+def measured(folder, name, *arguments):
+    """What a benchmark writes."""
+    out = folder / "results" / f"{name}.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments, *SMALL, "--out", str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    outcome = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)  # noqa: S603  our own script
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stderr == ""
+    return json.loads(out.read_text()), outcome.stdout
+
+
+def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tmp_path):
+    sizes = ("--models", "nano", "--groups", "2", "--prompts", "128", "--repeats", "1")
+    record, shown = measured(tmp_path, "grpo_step", *sizes)
+    assert [(row["adapter"], row["group_size"], row["prompt_tokens"]) for row in record["cells"]] == [
+        ("lora", 2, 128),
+        ("full", 2, 128),
+    ]
+    for row in record["cells"]:
+        assert row["error"] is None
+        assert row["cell"] in shown
+        assert row["max_gradient_difference"] <= 1e-5
+        assert row["gradients"]["64"]["loss_ours"] > 1e-4, "the divergence from the reference is not 0"
+        assert row["time_ratio_min"] <= row["time_ratio_median"] <= row["time_ratio_max"]
+        for side in ("ours", "trl"):
+            assert set(row[side]) == {"rollout", "reward", "log_probs", "update"}
+            assert all(seconds > 0 for seconds in row[side].values())
+            assert row["peak_bytes"][side] > 0
+        assert row["flops"] > 1e9
+        assert row["bound_seconds"] == row["flops"] / record["gemm_flops_per_second"]
+
+
+def test_a_cell_that_fails_says_why_and_ends_nothing(tmp_path):
+    sizes = ("--models", "nano", "--adapters", "lora", "--groups", "2", "--prompts", "64", "--repeats", "1")
+    record, shown = measured(tmp_path, "grpo_step", *sizes)
+    (row,) = record["cells"]
+    assert "no prompt of 64 tokens" in row["error"]
+    assert "no prompt of 64 tokens" in shown
+    assert row["time_ratio_median"] is None
+
+
+def test_a_series_has_its_sizes_and_its_slope_and_two_processes_share_a_step(tmp_path):
+    record, shown = measured(tmp_path, "scaling", "--quick", "--series", "group_size")
+    (points,) = record["series"].values()
+    assert [point["size"] for point in points] == [2, 4]
+    assert set(record["slopes"]["group_size"]) == {"rollout", "reward", "log_probs", "update", "total"}
+    assert set(record["processes"]) == {"1", "2"}
+    assert "group_size" in shown

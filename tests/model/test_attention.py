@@ -1,0 +1,108 @@
+"""Attention of packed groups in parts, against the library's own under a mask of all pairs."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import PEFT_WARNING, tiny_policy
+from torch.nn.functional import scaled_dot_product_attention
+from torch.testing import assert_close
+
+from pathvlm_r1.model import attention
+from pathvlm_r1.model.attention import GROUP_ATTENTION, Visibility, attend
+
+HEADS, KEY_HEADS, WIDTH, SCALE = 4, 2, 8, 0.3
+
+pytestmark = PEFT_WARNING
+lengths = st.integers(1, 7)
+rows = st.lists(st.tuples(lengths, st.lists(lengths, min_size=1, max_size=4)), min_size=1, max_size=4)
+
+
+def visibility_of(groups):
+    """Of rows given as the length of a prompt and those of its completions."""
+    width = max(prompt + sum(completions) for prompt, completions in groups)
+    longest = max(length for _, completions in groups for length in completions)
+    segments = torch.full((len(groups), width), -1)
+    places, mask = [], []
+    for row, (prompt, completions) in enumerate(groups):
+        segments[row, :prompt] = 0
+        start = prompt
+        for number, length in enumerate(completions, start=1):
+            segments[row, start : start + length] = number
+            places.append([row * width + start + place if place < length else 0 for place in range(longest)])
+            mask.append([place < length for place in range(longest)])
+            start += length
+    totals = [(prompt, sum(completions)) for prompt, completions in groups]
+    return Visibility(segments, torch.tensor(places), torch.tensor(mask), totals)
+
+
+def inputs_of(seen, seed=0, spread=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(len(seen.lengths), heads, seen.segments.shape[1], WIDTH) for heads in (HEADS, KEY_HEADS, KEY_HEADS)]
+    return [
+        (spread * torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_() for shape in shapes
+    ]
+
+
+def masked(seen, query, key, value):
+    key, value = (tensor.repeat_interleave(HEADS // KEY_HEADS, dim=1) for tensor in (key, value))
+    mask = seen.dense(torch.float64)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=SCALE).transpose(1, 2)
+
+
+def split(seen, query, key, value):
+    return attend(torch.nn.Module(), query, key, value, seen, scaling=SCALE)[0]
+
+
+def compared(attended, seen, tensors):
+    """Outputs at tokens, and the gradients of a loss on them that weighs every number differently."""
+    is_token = seen.segments >= 0
+    output = attended(seen, *tensors)[is_token]
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(9), dtype=output.dtype)
+    return [output.detach(), *torch.autograd.grad((output * weights).sum(), tensors)]
+
+
+@given(groups=rows, seed=st.integers(0, 9), spread=st.sampled_from([0.0, 1.0, 30.0]))
+def test_parts_give_the_outputs_and_gradients_of_one_attention_under_a_mask(groups, seed, spread):
+    seen = visibility_of(groups)
+    tensors = inputs_of(seen, seed, spread)
+    for ours, theirs in zip(compared(split, seen, tensors), compared(masked, seen, tensors), strict=True):
+        assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_padding_attends_to_nothing_and_is_attended_by_nothing():
+    seen = visibility_of([(3, [2, 1]), (5, [4, 4])])
+    tensors = inputs_of(seen)
+    output = split(seen, *tensors)
+    assert not output[0, 6:].any()
+    for gradient in torch.autograd.grad(output.sum(), tensors):
+        assert not gradient[0, :, 6:].any()
+
+
+def test_a_part_that_is_given_its_own_sum_in_the_gradient_would_be_caught(monkeypatch):
+    """The wrong version: every part's softmax stands alone, as if the other part of its scores were not there."""
+    right = attention._flash_backward
+
+    def own_sum(gradient, query, key, value, *_, **settings):
+        return right(gradient, query, key, value, *attention._flash(query, key, value, **settings), **settings)
+
+    monkeypatch.setattr(attention, "_flash_backward", own_sum)
+    seen = visibility_of([(4, [3, 3])])
+    tensors = inputs_of(seen)
+    wrong, mask = compared(split, seen, tensors), compared(masked, seen, tensors)
+    assert (wrong[1] - mask[1]).abs().max() > 1e-2
+
+
+def test_reduced_precision_takes_a_mask():
+    seen = visibility_of([(4, [3, 3])])
+    assert seen.for_attention(torch.float32) is seen
+    assert seen.for_attention(torch.bfloat16).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert seen.for_attention(torch.float32).shape == (1, 1, 10, 10)
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_a_policys_language_model_attends_so_and_its_vision_tower_does_not(adapter):
+    core = tiny_policy(adapter).core
+    assert core.model.language_model.config._attn_implementation == GROUP_ATTENTION
+    assert core.model.visual.config._attn_implementation == "sdpa"
