@@ -2,15 +2,16 @@
 
 from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
+from pathvlm_r1.model.plain_step import PlainStep
 from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import Reference, reference_of
-from pathvlm_r1.model.token_step import token_step
 
 __all__ = [
     "IGNORED",
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
+    "PlainStep",
     "Policy",
     "PromptGroup",
     "Reference",
@@ -19,5 +20,4 @@ __all__ = [
     "TokenLogProbs",
     "reference_of",
     "token_log_probs",
-    "token_step",
 ]
