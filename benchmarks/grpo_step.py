@@ -111,6 +111,9 @@ def timed(cell: Cell, *, repeats: int, threads: int, rate: float) -> dict[str, A
     peaks = {side: taken[-1][side].peak_bytes for side in SIDES}
     return {
         "time_ratio_median": median(ratios), "time_ratio_min": min(ratios), "time_ratio_max": max(ratios),
+        "processor_time_ratio_median": median(
+            step["trl"].processor_seconds / step["ours"].processor_seconds for step in taken
+        ),
         "memory_ratio": peaks["ours"] / peaks["trl"], "seconds": seconds, "peak_bytes": peaks,
         "flops": flops, "bound_seconds": flops / rate, "share_of_bound": flops / rate / seconds["ours"],
         **{side: phases([step[side] for step in taken]) for side in SIDES}, "repeats": repeats,

@@ -77,6 +77,7 @@ class Step:
     """What one step took."""
 
     seconds: dict[str, float]  # by phase
+    processor_seconds: float  # of all threads: what other processes do hardly moves them
     peak_bytes: int  # above the loaded model, the most so far
 
     @property
@@ -91,7 +92,7 @@ class Gate:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection, self.clock = connection, clock
         self.command = ""
-        self._loaded_bytes = 0
+        self._loaded_bytes, self._processor_seconds = 0, 0.0
 
     def loaded(self) -> None:
         """Model and data are there: memory is counted from here on."""
@@ -103,11 +104,14 @@ class Gate:
     def enter(self) -> None:
         """Wait until the step may begin."""
         self.command = self.connection.recv()
+        self._processor_seconds = time.process_time()
         self.clock.start()
 
     def leave(self) -> None:
         """Report the step."""
-        self.connection.send(Step(self.clock.stop(), peak_bytes() - self._loaded_bytes))
+        seconds = self.clock.stop()
+        spent = time.process_time() - self._processor_seconds
+        self.connection.send(Step(seconds, spent, peak_bytes() - self._loaded_bytes))
 
 
 @dataclass(frozen=True)

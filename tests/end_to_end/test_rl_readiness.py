@@ -8,6 +8,7 @@ from running import LIGHTNING_WARNINGS, TINY_DATA, composed, entry
 from pathvlm_r1.assembly import load_samples, readiness
 from pathvlm_r1.config import ReadinessConfig
 from pathvlm_r1.data.stream import ItemStream
+from pathvlm_r1.rollout import NativeEngine
 
 pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
@@ -33,7 +34,7 @@ def test_a_table_a_sentence_and_a_file_come_of_a_checkpoint_and_nothing_else_is_
         "pictures": 4, "group_size": 4, "prompts_per_step": 8, "max_completion_tokens": 16,
         "reward": {
             "name": "dual", "missing": "group_mean", "accuracy": {"weight": 1.0, "letter_and_text": False},
-            "format": {"weight": 1.0}, "process": {"weight": 1.0, "coefficient": 0.4},
+            "format": {"weight": 1.0}, "process": {"weight": 1.0, "coefficient": 0.4}, "overlong": None,
         },
     }  # fmt: skip
 
@@ -52,13 +53,13 @@ def test_a_policy_that_always_answers_alike_has_no_signal_and_is_told_why():
 
 
 def test_completions_that_all_hit_the_cap_are_the_cause_that_is_named(monkeypatch):
-    sample = readiness.NativeEngine.sample
+    sample = NativeEngine.sample
 
     def endless(engine, *rollout):
         engine.end_ids = []  # nothing ends a completion
         return sample(engine, *rollout)
 
-    monkeypatch.setattr(readiness.NativeEngine, "sample", endless)
+    monkeypatch.setattr(NativeEngine, "sample", endless)
     outcome = entry("eval", *CHECK, "reward=accuracy_format")
     assert "16 of 16 completions were cut at the limit of tokens: raise model.max_completion_tokens" in outcome.stdout
 

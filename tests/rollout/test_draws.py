@@ -22,9 +22,8 @@ from wrong_samplers import (
     without_temperature,
 )
 
-from pathvlm_r1.model import EncodedPrompt, PromptGroup, token_log_probs
+from pathvlm_r1.model import EncodedPrompt, PlainStep, PromptGroup, token_log_probs
 from pathvlm_r1.rollout import Decoding, native
-from pathvlm_r1.rollout.cache import select_rows
 
 TEMPERATURE = 0.8
 DRAWS = 2000
@@ -92,7 +91,8 @@ def test_an_engine_with_a_wrong_sampler_is_caught(wrong, filters, monkeypatch):
 
 
 def test_a_cache_whose_rows_are_exchanged_when_others_end_is_caught_in_whole_completions_only(monkeypatch):
-    monkeypatch.setattr(native, "select_rows", lambda cache, rows: select_rows(cache, rows.roll(1)))
+    keep = PlainStep.keep
+    monkeypatch.setattr(PlainStep, "keep", lambda step, rows: keep(step, rows.roll(1)))
     first, whole = (Decoding(cap, TEMPERATURE) for cap in (1, 3))
     assert p_value(drawn("native", first), expected(first)) > SIGNIFICANCE
     assert p_value(drawn("native", whole), expected(whole)) < CAUGHT

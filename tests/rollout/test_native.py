@@ -2,7 +2,7 @@ import torch
 from sampling_engines import CAP, sampled
 from tiny import PEFT_WARNING, perturbed, prompts, tiny_encoder, tiny_policy
 
-from pathvlm_r1.model import PromptGroup, token_log_probs, token_step
+from pathvlm_r1.model import PlainStep, PromptGroup, token_log_probs
 from pathvlm_r1.rollout import Decoding
 
 pytestmark = PEFT_WARNING
@@ -33,18 +33,15 @@ def test_a_prompt_and_its_picture_pass_the_model_once_for_the_whole_group(monkey
         widths.append(tuple(inputs["inputs_embeds"].shape[:2]))
         return forward(*args, **inputs)
 
-    def counted_step(stepping):
-        step = token_step(stepping)
+    step = PlainStep.__call__
 
-        def take(tokens, *rest):
-            rows.append(len(tokens))
-            return step(tokens, *rest)
-
-        return take
+    def counted_step(self, tokens, positions):
+        rows.append(len(tokens))
+        return step(self, tokens, positions)
 
     rows = []
     monkeypatch.setattr(language_model, "forward", counted)
-    monkeypatch.setattr("pathvlm_r1.rollout.native.token_step", counted_step)
+    monkeypatch.setattr(PlainStep, "__call__", counted_step)
     sampled("native", policy, made, Decoding(CAP, 1.0), group_size=8, end_ids=[-1])
     assert widths == [(2, max(len(prompt.token_ids) for prompt in made))]
     assert rows == [16] * (CAP - 1)

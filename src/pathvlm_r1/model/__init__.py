@@ -3,9 +3,9 @@
 from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
 from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
+from pathvlm_r1.model.plain_step import PlainStep
 from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import Reference, reference_of
-from pathvlm_r1.model.token_step import token_step
 
 __all__ = [
     "IGNORED",
@@ -13,6 +13,7 @@ __all__ = [
     "EncodedRow",
     "Encoder",
     "HeadScores",
+    "PlainStep",
     "Policy",
     "PromptGroup",
     "Reference",
@@ -22,5 +23,4 @@ __all__ = [
     "head_log_probs",
     "reference_of",
     "token_log_probs",
-    "token_step",
 ]

@@ -132,11 +132,21 @@ class _SplitAttention(torch.autograd.Function):
         return *totals, None
 
 
-def _flash(query: Tensor, key: Tensor, value: Tensor, *, is_causal: bool, scale: float) -> tuple[Tensor, Tensor]:
-    """Output [B, S, H, E] and the logarithms of sums [B, S, H]."""
-    output, logsums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        *(tensor.transpose(1, 2) for tensor in (query, key, value)), 0.0, is_causal, scale=scale
+def flash(
+    query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = None, is_causal: bool = False,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The CPU's flash attention of [B, H, S, E]: outputs, and the logarithms [B, H, S] of the sums of exponentials."""
+    outputs: tuple[Tensor, Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, is_causal, attn_mask=mask, scale=scale
     )
+    return outputs
+
+
+def _flash(*tensors: Tensor, is_causal: bool, scale: float) -> tuple[Tensor, Tensor]:
+    """Of query, key and value, tokens first: outputs [B, S, H, E] and the logarithms of sums [B, S, H]."""
+    query, key, value = (tensor.transpose(1, 2) for tensor in tensors)
+    output, logsums = flash(query, key, value, is_causal=is_causal, scale=scale)
     return output.transpose(1, 2), logsums.transpose(1, 2)
 
 

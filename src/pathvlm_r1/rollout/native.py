@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from pathvlm_r1.config import CAPABILITIES, Capability
-from pathvlm_r1.model import EncodedPrompt, Policy, token_step
+from pathvlm_r1.model import EncodedPrompt, Policy
 from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
-from pathvlm_r1.rollout.cache import preallocated_cache, select_rows
+from pathvlm_r1.rollout.cache import preallocated_cache
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding, draw
+from pathvlm_r1.rollout.steps import token_step
 
 
 class NativeEngine:
@@ -49,7 +50,7 @@ class _Decoder:
 
     def __init__(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
                  end_ids: Sequence[int]) -> None:  # fmt: skip
-        self.policy, self.decoding, self.step = policy, decoding, token_step(policy)
+        self.policy, self.decoding = policy, decoding
         self.end_ids = torch.tensor(end_ids, device=policy.device)
         rows = len(prompts) * group_size
         self.tokens = torch.zeros(rows, decoding.max_completion_tokens, dtype=torch.long, device=policy.device)
@@ -60,26 +61,27 @@ class _Decoder:
         self.log_probs = self.logits.new_zeros(rows, decoding.max_completion_tokens)
 
     def _prefill(self, prompts: Sequence[EncodedPrompt], group_size: int) -> None:
-        """Run every prompt once and repeat its cache for the group; prompts are padded on the left."""
+        """Run every prompt once; prompts are padded on the left."""
         device = self.policy.device
         input_ids, is_token = left_padded(prompts, device)
         width = input_ids.shape[1]
         capacity = width + self.decoding.max_completion_tokens
-        self.cache = preallocated_cache(self.policy.core.config.text_config.num_hidden_layers, capacity)
+        cache = preallocated_cache(self.policy.core.config.text_config.num_hidden_layers, capacity)
         positions = self.policy.positions(input_ids, is_token.long(), prompts)
         hidden = self.policy.core.model.language_model(
             inputs_embeds=self.policy.embed(input_ids, prompts), attention_mask=is_token.long(),
-            position_ids=positions, past_key_values=self.cache, use_cache=True,
+            position_ids=positions, past_key_values=cache, use_cache=True,
         ).last_hidden_state[:, -1]  # fmt: skip
         spread = torch.arange(len(prompts), device=device).repeat_interleave(group_size)
-        select_rows(self.cache, spread)
         self.logits = self.policy.raw_logits(hidden)[spread]
         self.next_position = (positions.amax(dim=(0, 2)) + 1)[spread]
-        self.mask = None
+        mask = None
         if not is_token.all():
-            unmasked = torch.zeros(len(prompts), 1, 1, capacity, dtype=hidden.dtype, device=device)
-            unmasked[..., :width].masked_fill_(~is_token[:, None, None], torch.finfo(hidden.dtype).min)
-            self.mask = unmasked[spread]
+            mask = torch.zeros(is_token.shape, dtype=hidden.dtype, device=device)
+            mask = mask.masked_fill_(~is_token, torch.finfo(hidden.dtype).min)[:, None, None]
+        self.step = token_step(
+            self.policy, cache, mask, group_size=group_size, capacity=self.decoding.max_completion_tokens
+        )
 
     def run(self, generator: torch.Generator) -> list[SampledCompletion]:
         """Decode until every row has ended or reached the cap."""
@@ -107,13 +109,11 @@ class _Decoder:
         self.is_ended[ended] = True
         kept = (~has_ended).nonzero()[:, 0]
         self.active, self.next_position = self.active[kept], self.next_position[kept]
-        self.mask = None if self.mask is None else self.mask[kept]
-        select_rows(self.cache, kept)
+        if len(kept) > 0:
+            self.step.keep(kept)
         return tokens[kept]
 
     def _advance(self, tokens: Tensor) -> None:
         """One step of the model for the rows still decoded."""
-        mask = None if self.mask is None else self.mask[..., : self.cache.get_seq_length() + 1]
-        hidden = self.step(tokens, self.next_position, self.cache, mask)
-        self.logits = self.policy.raw_logits(hidden)
+        self.logits = self.policy.raw_logits(self.step(tokens, self.next_position))
         self.next_position = self.next_position + 1
