@@ -1,29 +1,38 @@
-"""Evaluate a checkpoint or a folder of runs; `task=predict` answers one question about one picture."""
+"""Evaluate checkpoints, answer one question (`task=predict`), or say if GRPO has a signal (`task=rl_readiness`)."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import answer_one, evaluate
-from pathvlm_r1.config import EvalConfig, PredictConfig, refuse_unread
+from pathvlm_r1.assembly import answer_one, check_readiness, evaluate
+from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, refuse_unread
 from pathvlm_r1.entry import run, user_errors
+
+
+def _print_answer(composed: DictConfig) -> None:
+    sys.stdout.write(json.dumps(asdict(answer_one(PredictConfig.checked(composed))), indent=2) + "\n")
+
+
+TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
+    "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
+    "predict": _print_answer,
+    "rl_readiness": lambda composed: check_readiness(ReadinessConfig.checked(composed)),
+}
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(composed: DictConfig) -> None:
-    """Evaluate, or answer."""
+    """Do the chosen task."""
     with user_errors():
         refuse_unread(HydraConfig.get().overrides.task, composed)
-        if composed.task == "predict":
-            sys.stdout.write(json.dumps(asdict(answer_one(PredictConfig.checked(composed))), indent=2) + "\n")
-        else:
-            evaluate(EvalConfig.checked(composed))
+        TASKS[composed.task](composed)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ DEEP = {
     "pathvlm_r1.config.typed": "one part of a configuration, from a file or a manifest, is checked by itself",
     "pathvlm_r1.data.bccd": "a reader is chosen in one place, and loaded when its dataset is",
     "pathvlm_r1.data.contact_sheet": "a picture for people, drawn for one entry point",
-    "pathvlm_r1.data.errors": "only readers raise it and only the entry points explain it",
+    "pathvlm_r1.data.errors": "readers and the encoder of their records raise it, and only the entry points explain it",
     "pathvlm_r1.data.images": "a picture from a file, for one question asked by hand",
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",
     "pathvlm_r1.data.lookups": "lessons of the pretraining stage alone",

@@ -24,6 +24,7 @@ from pathvlm_r1.tracking.export import export_model
 SEED = 20260711
 PROMPTS = 2  # of one step
 BETA = 0.04
+LEAST_PASS = 2400  # tokens, nano's; a larger group is a pass of its own
 LEARNING_RATE = 1e-5
 SMALL_PICTURE, LARGE_PICTURE = 112, 252  # pixels a side: 16 and 81 image tokens, the phantoms' and the models' limit
 LARGE_FROM = 256  # tokens of a prompt
@@ -46,6 +47,11 @@ class Cell:
     def rows(self) -> int:
         """Completions of the step."""
         return PROMPTS * self.group_size
+
+    @property
+    def group_tokens(self) -> int:
+        """Of a prompt with all its completions."""
+        return self.prompt_tokens + self.group_size * self.completion_tokens
 
     @property
     def pixels(self) -> int:
@@ -78,7 +84,8 @@ def configuration(cell: Cell, **changes: object) -> TrainConfig:
     overrides = {
         "model": cell.model, "adapter": cell.adapter, "stage": "grpo", "logger": "none", "stage.init": "base",
         "model.max_pixels": _max_pixels(cell), "model.max_completion_tokens": cell.completion_tokens,
-        "stage.group_size": cell.group_size, "stage.prompts_per_step": PROMPTS, "stage.rows_per_forward": cell.rows,
+        "stage.group_size": cell.group_size, "stage.prompts_per_step": PROMPTS,
+        "stage.tokens_per_forward": max(LEAST_PASS, cell.group_tokens),
         "stage.beta": BETA, "stage.learning_rate": LEARNING_RATE,
         **({"model.checkpoint": cell.checkpoint} if cell.checkpoint else {}), **changes,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.reward import Completion, Missing, Score, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine, SampledCompletion
+from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunFolder
 from steps.cells import PROMPTS, Cell, configuration, encoder_of, samples
 from steps.children import COUNT, Clock, Gate
@@ -27,8 +28,6 @@ from steps.machine import counted_flops
 # On what trains, where gradients are compared: an adapter begins at 0, and with it the divergence. Both give the nano
 # model a divergence of some 0.04; far beyond it one side bounds the exponent and the other does not.
 ADAPTER_NOISE, NOISE = 0.03, 0.01
-# The module's functions -> the phase that their seconds belong to; the rest is the update.
-PHASE_OF = {"roll_out": "rollout", "completions": "reward", "reward": "reward", "objective": "log_probs"}
 UNCLIPPED = 1e9  # norm of a gradient
 
 
@@ -64,8 +63,7 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
     with TemporaryDirectory() as folder:
         training = prepared(cell, Path(folder), steps)
         module = training.module
-        for name, phase in PHASE_OF.items():
-            setattr(module, name, gate.clock.timed(phase, getattr(module, name)))
+        time_phases(module, gate.clock)
         step = module.training_step
 
         def training_step(samples: list[Sample]) -> None:
@@ -79,13 +77,24 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
     return sum(flops)
 
 
+def time_phases(module: GRPOModule, clock: Clock) -> None:
+    """Charge seconds to rollout, reward and log-probs; the rest is the update."""
+    collector, reference = module.collector, module.reference
+    collector.encoder.prompt = clock.timed("rollout", collector.encoder.prompt)
+    collector.engine.sample = clock.timed("rollout", collector.engine.sample)
+    module.collector = replace(collector, reward=clock.timed("reward", collector.reward))
+    module.current = clock.timed("log_probs", module.current)
+    reference.log_probs = clock.timed("log_probs", reference.log_probs)
+
+
 def record(cell: Cell, path: Path, precision: str) -> float:
     """The loss of one step on a policy away from its reference; gradients and what was sampled go to a file."""
     changes = {"stage.gradient_clip": UNCLIPPED, "trainer.precision": f"{precision}-true"}
     with TemporaryDirectory() as folder:
         training = prepared(cell, Path(folder), 1, **changes)
-        recorder = Recorder(training.module.engine, training.policy.suppressed_ids.tolist())
-        training.module.engine = recorder
+        collector = training.module.collector
+        recorder = Recorder(collector.engine, training.policy.suppressed_ids.tolist())
+        training.module.collector = replace(collector, engine=recorder)
         suppress(training, [])  # the other side knows no suppressed ids
         add_noise(training.policy.model)
         gradients = Gradients()
@@ -100,8 +109,11 @@ def prepared(cell: Cell, folder: Path, steps: int, **changes: object) -> Trainin
     asked = samples(cell, encoder_of(cell), steps * PROMPTS)
     training = build_training(config, RunFolder(folder), asked, on_rollout=lambda *_: None)
     module, encoder = training.module, training.encoder
-    module.engine = NativeEngine(end_ids=[], rows_per_batch=config.rollout.rows_per_batch)
-    module.reward = partial(total_reward, terms=[WeightedTerm(Variety(), 1.0)], missing=Missing.GROUP_MEAN)
+    module.collector = replace(
+        module.collector,
+        engine=NativeEngine(end_ids=[], rows_per_batch=config.rollout.rows_per_batch),
+        reward=partial(total_reward, terms=[WeightedTerm(Variety(), 1.0)], missing=Missing.GROUP_MEAN),
+    )
     suppress(training, [*training.policy.suppressed_ids.tolist(), *encoder.end_ids])
     return training
 
@@ -167,6 +179,7 @@ class Recorder:
 
     def __init__(self, engine: NativeEngine, never: Sequence[int]) -> None:
         self.engine, self.never = engine, never
+        self.capabilities, self.rows_per_batch = engine.capabilities, engine.rows_per_batch
         self.completions: list[tuple[list[int], list[list[int]]]] = []  # prompt and its group
 
     @torch.no_grad()

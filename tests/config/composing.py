@@ -8,10 +8,19 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from pathvlm_r1.config import ConfigError, DataConfig, EvalConfig, PredictConfig, ReportConfig, TrainConfig
+from pathvlm_r1.config import (
+    ConfigError,
+    DataConfig,
+    EvalConfig,
+    PredictConfig,
+    ReadinessConfig,
+    ReportConfig,
+    TrainConfig,
+)
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
+TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig}
 NEEDED = {"bccd": ("dataset.root=/data/bccd",), "predict": ("image=a.png", "question=Which?", "options=[yes, no]")}
 
 
@@ -45,4 +54,4 @@ def message_of(name: str, group_choices: list[str], values: dict[str, object]) -
 
 def schema_of(name: str, group_choices: Sequence[str]) -> type:
     """The dataclass of an entry point's configuration; `src/eval.py` has one per task."""
-    return PredictConfig if "task=predict" in group_choices else ENTRY_POINTS[name]
+    return next((TASKS[choice] for choice in group_choices if choice in TASKS), ENTRY_POINTS[name])

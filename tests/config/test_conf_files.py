@@ -27,7 +27,9 @@ SCHEMAS = {
     "model": config.ModelConfig,
     "objective": config.ObjectiveConfig,
     "reward": config.RewardConfig,
-    "rollout": config.RolloutConfig,
+    "rollout/hf": config.LocalRolloutConfig,
+    "rollout/native": config.LocalRolloutConfig,
+    "rollout/vllm": config.VLLMRolloutConfig,
     "stage/grpo": config.GRPOConfig,
     "stage/pretrain": config.PretrainConfig,
     "stage/sft": config.SFTConfig,
@@ -51,10 +53,17 @@ EVAL_ROWS = spread(
 )  # fmt: skip
 
 
+def refusal_of(row: tuple[str, ...]) -> str | None:
+    """With which words a row is refused whose choices do not go together."""
+    if "stage=pretrain" in row:
+        return None if {"model=nano", "adapter=full"} <= set(row) else "stage=pretrain needs"
+    return "rollout.weight_sync=reload: adapter" if {"rollout=vllm", "adapter=lora"} <= set(row) else None
+
+
 @pytest.mark.parametrize("row", STAGE_ROWS, ids=" ".join)
-def test_every_choice_trains_but_a_base_checkpoint_that_is_not_nano_and_full(row):
-    if "stage=pretrain" in row and not {"model=nano", "adapter=full"} <= set(row):
-        with pytest.raises(ConfigError, match="stage=pretrain needs"):
+def test_every_choice_trains_but_those_that_do_not_go_together(row):
+    if refusal := refusal_of(row):
+        with pytest.raises(ConfigError, match=refusal):
             TrainConfig.checked(composed("train", *row))
     else:
         checked = TrainConfig.checked(composed("train", *row))
@@ -112,8 +121,10 @@ def paths_of_schema(schema: object, values: object, prefix: str = "") -> set[str
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_file_of_conf_has_the_keys_of_its_dataclass_and_no_others(path):
     values = OmegaConf.to_container(OmegaConf.load(path))
+    if "defaults" in values:  # an objective is composed of parts
+        values = OmegaConf.to_container(composed("train", f"{path.parent.name}={path.stem}")[path.parent.name])
     missing = paths_of_schema(schema_of_file(path), values) ^ paths_of_yaml(values)
-    terms = {"accuracy", "format", "process"} if path.parent.name == "reward" else set()
+    terms = {"accuracy", "format", "process", "overlong"} if path.parent.name == "reward" else set()
     assert {key.split(".")[1] for key in missing} == terms - set(values)  # only a whole reward term may be left out
 
 
@@ -149,12 +160,27 @@ def test_a_term_of_the_reward_may_be_taken_out_or_put_in():
 
 def test_the_constant_of_dr_grpo_is_the_longest_completion():
     checked = TrainConfig.checked(changed("train", ["objective=dr_grpo"], {"model.max_completion_tokens": 50}))
-    assert checked.objective.loss["max_completion_tokens"] == 50
+    assert checked.objective.average["max_completion_tokens"] == 50
+
+
+PART_FILES = sorted(CONF.glob("objective/*/*.yaml"))
+
+
+@pytest.mark.parametrize("path", PART_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("objective", ["grpo", "dr_grpo"])
+def test_the_advantage_and_the_divergence_of_an_objective_may_be_exchanged(path, objective):
+    part = path.parent.name
+    row = ("stage=grpo", f"objective={objective}", f"objective/{part}={path.stem}")
+    checked = TrainConfig.checked(composed("train", *row))
+    assert getattr(checked.objective, part) == OmegaConf.to_container(OmegaConf.load(path))
 
 
 def test_names_that_stand_in_two_places_agree():
     assert tuple(pretraining._KINDS) == stage.EXERCISES
     assert composed("train").model.checkpoint == config.EMBEDDED
+    readiness, grpo = composed("eval", "task=rl_readiness"), composed("train", "stage=grpo").stage
+    assert (readiness.split, readiness.group_size) == (grpo.split, grpo.group_size)
+    assert (readiness.temperature, readiness.prompts_per_step) == (grpo.temperature, grpo.prompts_per_step)
     kinds = [get_args(get_type_hints(member)["kind"]) for member in get_args(config.DatasetConfig)]
     assert {kind for names in kinds for kind in names} == set(run.JUDGES_BY_DATASET)
 

@@ -15,7 +15,11 @@ RANGES = [
     ("stage.minibatches", 0, "at least 1"),
     ("stage.prompts_per_step", 0, "at least 1"),
     ("stage.num_iterations", 0, "at least 1"),
-    ("stage.rows_per_forward", 0, "at least 1"),
+    ("stage.tokens_per_forward", 100, "at least 256, or null: found before the first step"),
+    ("stage.reference_every", -1, "0 or more: 0 never does"),
+    ("stage.resample_rounds", -1, "0 or more: 0 never does"),
+    ("stage.entropy_bonus", -0.1, "0 or more, per nat"),
+    ("stage.top_entropy", 0.0, "above 0 and at most 1: 1 masks none"),
     ("stage.max_steps", 0, "at least 1"),
     ("stage.learning_rate", 0.0, "above 0"),
     ("stage.gradient_clip", -1.0, "above 0"),
@@ -32,7 +36,15 @@ RANGES = [
         50,
         "0, which is off: the loss follows the whole distribution, and completions of a part of it would bias it",
     ),
+    (
+        "stage.min_p",
+        0.1,
+        "0, which is off: the loss follows the whole distribution, and completions of a part of it would bias it",
+    ),
     ("stage.samples_every", -1, "0 or more: 0 logs no tables"),
+    ("stage.signal_warning_steps", 0, "at least 1"),
+    ("stage.cap_warning_share", -0.1, "from 0 to 1: at 1 nothing is warned of"),
+    ("stage.cap_warning_share", 1.1, "from 0 to 1: at 1 nothing is warned of"),
     ("stage.parent_seed", -1, "0 or more, a seed"),
     ("stage.arm", "", "must not be empty"),
     ("trainer.max_steps", 0, "a whole number, at least 1 optimiser step"),
@@ -45,7 +57,7 @@ RANGES = [
     (
         "trainer.accumulate_grad_batches",
         4,
-        "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+        "use stage.rows_per_forward or stage.tokens_per_forward: Lightning cannot do it here",
     ),
     ("seed", -1, "0 or more, a seed"),
     ("output", "", "must not be empty"),
@@ -54,6 +66,12 @@ RANGES = [
     ("evaluation.temperature", -0.1, "0 or more: 0 is greedy"),
     ("evaluation.top_p", 0.0, "above 0 and at most 1: 1 keeps every token"),
     ("evaluation.top_p", 1.1, "above 0 and at most 1: 1 keeps every token"),
+    ("evaluation.top_p", 0.9, "1, which is off: evaluation.temperature=0 takes the likeliest token in any case"),
+    ("evaluation.top_k", -1, "0 or more: 0 keeps every token"),
+    ("evaluation.top_k", 50, "0, which is off: evaluation.temperature=0 takes the likeliest token in any case"),
+    ("evaluation.min_p", -0.1, "from 0 to 1: 0 keeps every token"),
+    ("evaluation.min_p", 1.1, "from 0 to 1: 0 keeps every token"),
+    ("evaluation.min_p", 0.1, "0, which is off: evaluation.temperature=0 takes the likeliest token in any case"),
     ("evaluation.samples", 0, "at least 1 decode per question"),
     ("evaluation.replicates", 0, "at least 1 bootstrap resample"),
     ("reward.accuracy.weight", -1.0, "0 or more: a negative weight would reward the opposite"),
@@ -103,6 +121,14 @@ OTHER_GROUPS = [
         "q_proj",
         "must name language_model: a bare suffix would match the vision tower's layers too",
     ),
+    ("rollout=vllm", "rollout.url", "localhost:8000", "an address that begins with http:// or https://"),
+    ("rollout=vllm", "rollout.model", "", "must not be empty"),
+    ("rollout=vllm", "rollout.rows_per_batch", 0, "at least 1 completion"),
+    ("rollout=vllm", "rollout.timeout_seconds", 0.0, "above 0"),
+    ("rollout=vllm", "rollout.attempts", 0, "at least 1"),
+    ("rollout=vllm", "rollout.sync_folder", " ", "must not be empty"),
+    ("rollout=vllm", "rollout.max_mismatch", 0.0, "above 0"),
+    ("rollout=vllm", "rollout.weight_sync", "nccl", "one of none, adapter, reload"),
     ("dataset=bccd", "dataset.rl_share", 1.0, "between 0 and 1: SFT and RL both need some"),
     ("dataset=bccd", "dataset.root", "", "must not be empty"),
 ]
@@ -174,6 +200,29 @@ def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeyp
 )
 def test_a_question_has_a_picture_a_text_and_options(values, message):
     assert message_of("eval", ["task=predict"], values) == message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("n", 0, "at least 1"),
+        ("group_size", 1, "at least 2: a group of one has no peers"),
+        ("temperature", 0.0, "above 0: a greedy group is all alike"),
+        ("prompts_per_step", 0, "at least 1"),
+        ("replicates", 0, "at least 1"),
+        ("out", " ", "must not be empty; null writes no file"),
+        ("seed", -1, "0 or more, a seed"),
+        ("split", "train", "one of sft, rl, validation, test"),
+    ],
+)
+def test_a_check_before_grpo_has_ranges_of_its_own(key, value, rule):
+    assert message_of("eval", ["task=rl_readiness"], {key: value}) == f"{key}={value}: {rule}"
+
+
+def test_a_check_before_grpo_needs_a_judge_too_and_knows_no_other_tasks_keys():
+    refused = message_of("eval", ["task=rl_readiness"], {"judge.name": "none"})
+    assert refused.startswith("judge=none: cannot score the process term")
+    assert "runs is not a key" in message_of("eval", ["task=rl_readiness"], {"runs": "outputs"})
 
 
 def test_an_evaluation_has_one_control_at_a_time():

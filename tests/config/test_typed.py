@@ -29,7 +29,11 @@ from pathvlm_r1.config import stage
         ("reward.missing", "zero", "reward.missing=zero: one of group_mean, drop_term"),
         ("reward.process", 1, "reward.process=1: expected a group of keys, got int"),
         ("judge.name", "gpt", "judge.name=gpt: one of oracle, none"),
-        ("objective.loss.epsilon_low", "x", "objective.loss.epsilon_low=x: expected a finite number (float), got str"),
+        (
+            "objective.surrogate.epsilon_low",
+            "x",
+            "objective.surrogate.epsilon_low=x: expected a finite number (float), got str",
+        ),
         ("stage.arm", "${stage.foo}", "stage.arm: Interpolation key 'stage.foo' not found"),
     ],
 )
@@ -71,20 +75,24 @@ def test_unknown_keys_are_listed_together():
 
 
 def test_an_objective_takes_the_settings_of_its_functions_and_no_others():
-    assert message_of("train", [], {"objective.loss.beta": 0.1, "objective.loss.epsilon": 0.1}) == (
+    assert message_of("train", [], {"objective.surrogate.beta": 0.1, "objective.surrogate.epsilon": 0.1}) == (
         "2 keys that nothing reads:\n"
-        "  objective.loss.beta is not a key. Keys of objective.loss: epsilon_low, epsilon_high\n"
-        "  objective.loss.epsilon is not a key; did you mean objective.loss.epsilon_low? "
-        "Keys of objective.loss: epsilon_low, epsilon_high"
+        "  objective.surrogate.beta is not a key. Keys of objective.surrogate: epsilon_low, epsilon_high, ratio_cap\n"
+        "  objective.surrogate.epsilon is not a key; did you mean objective.surrogate.epsilon_low? "
+        "Keys of objective.surrogate: epsilon_low, epsilon_high, ratio_cap"
     )
-    assert message_of("train", [], {"objective.loss._target_": "pathvlm_r1.grpo.dr_grpo"}) == (
-        "objective.loss.max_completion_tokens has no value: give it one, objective.loss.max_completion_tokens=…"
+    average = "objective.average"
+    assert message_of("train", [], {f"{average}._target_": "pathvlm_r1.grpo.constant_length"}) == (
+        f"{average}.max_completion_tokens has no value: give it one, {average}.max_completion_tokens=…"
     )
-    assert message_of("train", [], {"objective.advantage._target_": "pathvlm_r1.grpo.leave_one_out"}) == (
-        "objective.advantage._target_=pathvlm_r1.grpo.leave_one_out: the path of a function, as in pathvlm_r1.grpo.grpo"
+    assert message_of("train", [], {"objective.advantage._target_": "pathvlm_r1.grpo.rloo"}) == (
+        "objective.advantage._target_=pathvlm_r1.grpo.rloo: the path of a function, as in pathvlm_r1.grpo.clipped"
     )
-    assert message_of("train", [], {"objective.loss._partial_": False}) == (
-        "objective.loss._partial_=false: true: the step gives tensors"
+    assert message_of("train", [], {"objective.surrogate._partial_": False}) == (
+        "objective.surrogate._partial_=false: true: the step gives tensors"
+    )
+    assert message_of("train", [], {"objective.surrogate.ratio_cap": "x"}) == (
+        "objective.surrogate.ratio_cap=x: expected a finite number (float) or null, got str"
     )
 
 

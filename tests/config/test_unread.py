@@ -17,7 +17,7 @@ def refusal(name, *typed):
     ("typed", "key", "reason"),
     [
         (["stage=sft", "objective=dr_grpo"], "objective", "stage=sft does not read it"),
-        (["stage=sft", "objective.loss.epsilon_low=0.1"], "objective.loss.epsilon_low", "stage=sft does not read it"),
+        (["stage=sft", "objective.kl._partial_=true"], "objective.kl._partial_", "stage=sft does not read it"),
         (["stage=sft", "model.recipe.grpo.max_steps=3"], "model.recipe.grpo.max_steps", "stage=sft does not read it"),
         (["stage=grpo", "evaluation=sampled"], "evaluation", "stage=grpo does not read it"),
         (["stage=pretrain", "reward=accuracy"], "reward", "stage=pretrain does not read it"),
@@ -36,7 +36,14 @@ def test_a_typed_key_that_a_training_does_not_read_is_refused_with_the_reason(ty
     [
         (["runs=outputs", "model.checkpoint=x"], "model.checkpoint: runs=outputs says which models are evaluated, and"),
         (["runs=outputs", "output=y"], "output: runs=outputs says which models are evaluated, and where; leave it out"),
+        (
+            ["rollout=vllm", "rollout.weight_sync=none", "rollout.sync_folder=a"],
+            "rollout.sync_folder: rollout.weight_sync=none sends the server no weights; leave it out",
+        ),
         (["task=predict", "reward=accuracy"], "reward: task=predict does not read it; leave it out"),
+        (["task=rl_readiness", "evaluation=sampled"], "evaluation: task=rl_readiness does not read it; leave it out"),
+        (["task=rl_readiness", "output=x"], "output: task=rl_readiness does not read it; leave it out"),
+        (["task=rl_readiness", "model.recipe.sft.max_steps=2"], "model.recipe.sft.max_steps: task=rl_readiness does"),
     ],
 )
 def test_a_typed_key_that_an_evaluation_does_not_read_is_refused_with_the_reason(typed, message):
@@ -55,6 +62,8 @@ def test_what_is_read_may_be_typed():
     typed = ["stage=grpo", "reward=dual", "judge=oracle", "objective=dr_grpo", "stage.parent_seed=3", "seed=1"]
     refuse_unread(typed, composed("train", *typed))
     refuse_unread(["resume=outputs/x"], composed("train", "resume=outputs/x"))
+    readiness = ["task=rl_readiness", "reward=accuracy", "model.recipe.grpo.prompts_per_step=2"]
+    refuse_unread(readiness, composed("eval", *readiness))
     refuse_unread(["runs=outputs", "evaluation=sampled"], composed("eval", "runs=outputs", "evaluation=sampled"))
 
 

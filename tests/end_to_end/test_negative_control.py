@@ -1,14 +1,28 @@
-"""Where there is nothing to learn: shuffled rewards run, and equal rewards move no weight."""
+"""Where there is nothing to learn: shuffled rewards run, equal rewards move no weight, and the user is told."""
 
+import logging
 from dataclasses import dataclass
 
 import pytest
-from running import LIGHTNING_WARNINGS, TINY_GRPO, are_equal, exported, metrics, reward_brevity, trained
+import torch
+from running import (
+    LIGHTNING_WARNINGS,
+    TINY_GRPO,
+    are_equal,
+    exported,
+    interrupted_in_batch,
+    metrics,
+    resumed,
+    reward_brevity,
+    runs_below,
+    trained,
+)
 
 from pathvlm_r1.assembly import training
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
 from pathvlm_r1.reward import Completion, Score, WeightedTerm
-from pathvlm_r1.tracking import RunFolder, read_manifest
+from pathvlm_r1.stages import GRPOModule
+from pathvlm_r1.tracking import RunFolder, RunInterrupted, read_manifest
 
 pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
@@ -42,6 +56,29 @@ def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, m
     for row in metrics(run):
         assert float(row["grpo/gradient_norm"]) == 0.0
         assert float(row["grpo/groups/no_signal"]) == 1.0
+
+
+def test_steps_that_can_teach_nothing_are_warned_of_and_counted_over_an_interruption_too(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Equal(), 1.0)])
+    with caplog.at_level(logging.INFO, "pathvlm_r1.stages.signal_callback"):
+        with interrupted_in_batch(GRPOModule, 1), pytest.raises(RunInterrupted):
+            trained(tmp_path, *FROM_BASE, "trainer.max_steps=4", "stage.signal_warning_steps=2")
+        ((run, _),) = runs_below(tmp_path)
+        resumed(run)
+    rows = metrics(run)
+    assert [float(row["grpo/signal/silent_steps"]) for row in rows] == [1, 2, 3, 4]
+    assert [float(row["grpo/signal/warnings"]) for row in rows] == [0, 1, 1, 2]
+    said = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "pathvlm_r1.stages.signal_callback"]
+    assert [level for level, text in said if "taught nothing" in text] == ["WARNING", "WARNING"]
+    assert ["INFO" for _, text in said if text.startswith("first 2 steps: groups all wrong")] == ["INFO"]
+    assert torch.load(run.last_checkpoint, weights_only=True)["callbacks"]["SignalCallback"]["seen"] == 4
+
+
+def test_completions_that_are_cut_are_warned_of_at_the_first_step(tmp_path, caplog):
+    trained(tmp_path, *FROM_BASE, "trainer.max_steps=1", "stage.cap_warning_share=0", "stage.temperature=5")
+    ((text, level),) = [(r.getMessage(), r.levelname) for r in caplog.records if "were cut" in r.getMessage()]
+    assert level == "WARNING"
+    assert text.startswith("step 1: ")
 
 
 def test_unequal_rewards_do_move_weights(base, tmp_path, monkeypatch):

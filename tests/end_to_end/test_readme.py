@@ -15,6 +15,12 @@ pytestmark = LIGHTNING_WARNINGS
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    python src/(\w+)\.py (.*)$", README, flags=re.MULTILINE)
+SHORT_ENGINE = (
+    "stage.prompts_per_step=4",
+    "stage.group_size=2",
+    "model.max_completion_tokens=24",
+    "trainer.max_steps=1",
+)
 SHORT_GRPO = ("model.recipe.grpo.prompts_per_step=2", "stage.group_size=2", "trainer.max_steps=1")
 
 
@@ -62,9 +68,25 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
         short = {"eval": TINY_DATA[:2], "data": TINY_DATA[:2], "report": ("replicates=50",)}[name]
         if "task=predict" in typed:
             short = TINY_DATA[2:]
+        elif "task=rl_readiness" in typed:
+            short = (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50")
         elif "dataset=phantom_ct" in typed:
             short = ("dataset.splits.test=6",)
         outcome = entry(name, *typed, *short)
         assert outcome.status == 0, outcome.text
     assert "accuracy" in (tmp_path / "outputs" / "report.md").read_text()
     assert (tmp_path / "docs" / "phantoms.png").is_file()
+
+
+ENGINE = README.partition("## The GRPO engine")[2].partition("\n## ")[0]
+ENGINE_COMMANDS = re.findall(r"^    python src/train\.py (.*)$", ENGINE, flags=re.MULTILINE)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("arguments", ENGINE_COMMANDS)
+def test_a_command_of_the_engines_section_trains_a_step(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    outcome = entry("train", *shlex.split(arguments), "stage.init=base", "logger=csv", *TINY_DATA[:2], *SHORT_ENGINE)
+    assert outcome.status == 0, outcome.text
+    ((_, manifest),) = runs_below(tmp_path / "outputs")
+    assert manifest.measured["optimiser_steps"] == 1

@@ -1,5 +1,6 @@
 """Data-parallel training: one run, whatever the number of processes, and the weights that one process would reach."""
 
+import re
 import signal
 
 import pytest
@@ -30,7 +31,7 @@ LONGER = ("stage.max_steps=20", "stage.validation_every=20")
 
 
 def trained_by_two(folder, *overrides):
-    """The only run that a command with two processes adds, after it has ended well."""
+    """The only run that a command with two processes adds, after it has ended well, and what the command said."""
     before = [run for run, _ in runs_below(folder)]
     outcome = command("train", *TWO, *overrides, "output=runs", cwd=folder)
     assert outcome.status == 0, outcome.text
@@ -40,11 +41,11 @@ def trained_by_two(folder, *overrides):
     assert len([path for path in run.path.parent.iterdir() if path.is_dir()]) == len(before) + 1
     assert manifest.status == "finished"
     assert run.export.is_dir()
-    return run
+    return run, outcome.stdout
 
 
 def test_two_processes_train_one_run_to_the_weights_of_one_process(tmp_path):
-    two, one = trained_by_two(tmp_path, *TINY_SFT, *SFT), trained(tmp_path / "one", *SFT)
+    (two, _), one = trained_by_two(tmp_path, *TINY_SFT, *SFT), trained(tmp_path / "one", *SFT)
     left, right = exported(two), exported(one)
     assert left.keys() == right.keys()
     for name in left:
@@ -58,9 +59,11 @@ def test_two_processes_train_one_run_to_the_weights_of_one_process(tmp_path):
 
 def test_two_processes_follow_grpo_in_one_run_from_the_parent_that_is_there(tmp_path):
     parent = trained(tmp_path / "runs", "stage=sft")
-    run = trained_by_two(tmp_path, *TINY, *TINY_GRPO)
+    run, said = trained_by_two(tmp_path, *TINY, *TINY_GRPO)
     assert read_manifest(run.path).parent.run == str(parent.path)
     assert len(metrics(run)) == 2
+    (summary,) = [line for line in said.splitlines() if "first 2 steps: groups all wrong" in line]
+    assert re.search(r"within (all|\d of) 4 groups", summary), "two steps of one prompt for each of the two processes"
     assert all(tensor.isfinite().all() for tensor in last_weights(run).values())
 
 

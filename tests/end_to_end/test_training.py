@@ -35,7 +35,8 @@ GRPO_COLUMNS = [
     "reward/process_std", "reward/total", "groups/all_zero", "groups/all_one", "groups/mixed", "groups/no_signal",
     "kl", "entropy", "ratio", "ratio_max", "clip_fraction_low", "clip_fraction_high", "completion_tokens",
     "cap_hits", "empty", "looping", "gradient_norm", "learning_rate", "loss", "tokens_per_second",
-    "seconds/rollout", "seconds/reward", "seconds/update", "sampler_mismatch",
+    "seconds/rollout", "seconds/reward", "seconds/update", "sampler_mismatch", "signal/silent_steps",
+    "signal/warnings", "signal/cap_warnings",
 ]  # fmt: skip
 SFT_COLUMNS = [
     "sft/loss",
@@ -188,7 +189,7 @@ def test_training_moves_the_language_model_and_leaves_the_vision_tower_bit_equal
 def test_help_lists_the_groups_with_their_choices_and_gives_examples():
     for name, expected in {
         "train": ("stage: grpo, pretrain, sft", "reward: accuracy, accuracy_format, dual, process", "resume="),
-        "eval": ("evaluation: greedy, sampled", "task: evaluate, predict", "runs="),
+        "eval": ("evaluation: greedy, sampled", "task: evaluate, predict, rl_readiness", "runs="),
     }.items():
         outcome = entry(name, "--help")
         assert outcome.status == 0

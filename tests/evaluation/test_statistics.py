@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pathvlm_r1.evaluation import Interval, cluster_bootstrap, statistics, wilson
+from pathvlm_r1.evaluation import Interval, cluster_bootstrap, share_interval, statistics, wilson
 
 ITEMS = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.floats(-10, 10, allow_subnormal=False)), min_size=2, max_size=20
@@ -230,6 +230,28 @@ def test_the_bootstrap_of_images_covers_the_mean_of_new_images():
 def test_a_bootstrap_of_items_is_caught_by_its_coverage():
     covered = coverage_on_clustered_answers(lambda images: [f"item-{i}" for i in range(len(images))], simulations=300)
     assert reported("coverage", covered, 300) < 0.93
+
+
+def of_shares(values, clusters):
+    return share_interval(np.array(values, float), clusters, random=np.random.default_rng(0), replicates=500)
+
+
+def test_a_share_of_items_with_an_image_each_has_wilsons_interval_and_others_the_bootstrap_of_images():
+    assert of_shares([1, 0, 1], "abc") == wilson(2, 3)
+    assert of_shares([1], "a") == wilson(1, 1)
+    assert of_shares([1, 0, 1, 1], "aabb") == bootstrap([1, 0, 1, 1], "aabb", replicates=500)
+    assert of_shares([0.5, 0, 1], "abc") == bootstrap([0.5, 0, 1], "abc", replicates=500)
+
+
+def test_shares_that_are_all_0_or_all_1_have_an_interval_with_a_width_by_the_number_of_images():
+    """The bootstrap, which is caught here: its interval has the width zero."""
+    assert of_shares([0, 0, 0, 0], "aabb") == wilson(0, 2)
+    assert of_shares([1, 1, 1, 1, 1], "aabbb") == wilson(2, 2)
+    assert bootstrap([0, 0, 0, 0], "aabb", replicates=500) == Interval(0.0, 0.0)
+
+
+def test_shares_of_one_image_say_nothing():
+    assert of_shares([1, 1, 0], "aaa") == Interval(0.0, 1.0)
 
 
 def test_an_interval_cannot_be_changed():

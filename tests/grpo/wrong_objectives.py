@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pathvlm_r1.grpo import Normaliser, ObjectiveResult, grpo, token_mean_grpo
+from pathvlm_r1.grpo import Objective, ObjectiveResult, Tokens, Totals, clipped, row_mean, token_mean, token_ratio
 
 
 def population_std_advantages(rewards: Tensor) -> Tensor:
@@ -30,33 +30,38 @@ def k3_with_its_sign_flipped(log_probs: Tensor, reference: Tensor) -> Tensor:
     return torch.exp(d) - d - 1
 
 
-def grpo_with_its_kl_sign_flipped(
-    log_probs: Tensor, old: Tensor, reference: Tensor, *rest: Tensor, **settings: float
-) -> ObjectiveResult:
+def _clipped(log_ratio: Tensor, log_probs: Tensor, advantages: Tensor):
+    return clipped(log_ratio, log_probs, advantages, epsilon_low=0.2, epsilon_high=0.2)
+
+
+GRPO = Objective(ratio=token_ratio, surrogate=_clipped, average=row_mean)
+
+
+def with_its_kl_sign_flipped(tokens: Tokens, totals: Totals, *, beta: float) -> ObjectiveResult:
     """Sees the reference as far on the other side of the policy."""
-    return grpo(log_probs, old, 2 * log_probs.detach() - reference, *rest, **settings)
+    mirrored = 2 * tokens.log_probs.detach() - tokens.reference_log_probs
+    return GRPO(replace(tokens, reference_log_probs=mirrored), totals, beta=beta)
 
 
-def grpo_with_a_token_mean(*batch: Tensor, **settings: float) -> ObjectiveResult:
+def with_a_token_mean(tokens: Tokens, totals: Totals, *, beta: float) -> ObjectiveResult:
     """Averages over all tokens where the paper averages rows."""
-    return token_mean_grpo(*batch, **settings)
+    return replace(GRPO, average=token_mean)(tokens, totals, beta=beta)
 
 
-def grpo_with_advantages_one_row_off(*batch: Tensor, **settings: float) -> ObjectiveResult:
+def with_advantages_one_row_off(tokens: Tokens, totals: Totals, *, beta: float) -> ObjectiveResult:
     """Pairs each completion with its neighbour's advantage."""
-    *log_probs, advantages, mask = batch
-    return grpo(*log_probs, advantages.roll(1), mask, **settings)
+    return GRPO(replace(tokens, advantages=tokens.advantages.roll(1)), totals, beta=beta)
 
 
-def grpo_with_the_micro_batch_as_the_step(*batch: Tensor, normaliser: Normaliser, **settings: float) -> ObjectiveResult:
+def with_the_micro_batch_as_the_step(tokens: Tokens, totals: Totals, *, beta: float) -> ObjectiveResult:
     """Divides by what the micro-batch holds, whatever the step is said to hold."""
-    own = Normaliser.of(batch[-1])
-    assert own.rows <= normaliser.rows
-    return grpo(*batch, normaliser=own, **settings)
+    own = Totals.of(tokens.mask)
+    assert own.rows <= totals.rows
+    return GRPO(tokens, own, beta=beta)
 
 
-def grpo_masked_after_the_exponential(*batch: Tensor, normaliser: Normaliser, **settings: float) -> ObjectiveResult:
+def masked_after_the_exponential(tokens: Tokens, totals: Totals, *, beta: float) -> ObjectiveResult:
     """Hides nan from the loss, not from its gradient, where it becomes 0 times nan."""
-    log_probs, old, _, advantages, mask = batch
-    losses = torch.where(mask, -(log_probs - old).exp() * advantages[:, None], 0.0)
-    return replace(grpo(*batch, normaliser=normaliser, **settings), loss=losses.sum() / normaliser.tokens)
+    ratio = (tokens.log_probs - tokens.old_log_probs).exp()
+    losses = torch.where(tokens.mask, -ratio * tokens.advantages[:, None], 0.0)
+    return replace(GRPO(tokens, totals, beta=beta), loss=losses.sum() / totals.tokens)

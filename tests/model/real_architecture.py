@@ -22,12 +22,12 @@ from pathvlm_r1.assembly.policies import load_policy
 from pathvlm_r1.config.model import GRPORecipe, LoRAConfig, ModelConfig, Recipe, SFTRecipe
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.stream import ItemStream
-from pathvlm_r1.grpo import group_relative_advantages, grpo
+from pathvlm_r1.grpo import Objective, clipped, group_relative_advantages, row_mean, token_ratio
 from pathvlm_r1.model import SampleEncoder, reference_of
 from pathvlm_r1.model.nano import END, PAD, SPECIAL_TOKENS
 from pathvlm_r1.reward import RewardTable
 from pathvlm_r1.rollout import Decoding, NativeEngine
-from pathvlm_r1.stages import GRPOModule, GRPOSettings, SFTModule, linear_decay
+from pathvlm_r1.stages import Collector, GRPOModule, GRPOSettings, SFTModule, TokenBudget, linear_decay
 
 VOCABULARY_ROWS = 151_936
 TEXT_LAYERS, VISION_LAYERS = 36, 32
@@ -86,9 +86,10 @@ def real_model(tokenizer):
 
 
 def loaded(folder, *, is_dropout_on):
-    steps = {"learning_rate": 1e-3, "max_steps": 1, "rows_per_forward": 2}
+    steps = {"learning_rate": 1e-3, "max_steps": 1}
     recipe = Recipe(
-        sft=SFTRecipe(**steps, rows_per_step=1, validation_every=1), grpo=GRPORecipe(**steps, prompts_per_step=1)
+        sft=SFTRecipe(**steps, rows_per_step=1, rows_per_forward=2, validation_every=1),
+        grpo=GRPORecipe(**steps, prompts_per_step=1, tokens_per_forward=512),
     )
     model = ModelConfig(
         name="small", checkpoint=str(folder), max_pixels=65_536, max_completion_tokens=8, gradient_checkpointing=True,
@@ -116,16 +117,21 @@ def sft_module(part, encoder, folder):
 
 def grpo_module(part, encoder, folder):
     total = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    collector = Collector(
+        encoder=encoder, engine=NativeEngine(end_ids=part.encoder.end_ids, rows_per_batch=2), decoding=Decoding(8, 1.0),
+        reward=lambda _: RewardTable({"fixed": total}, {}, total, torch.ones(1, 2, dtype=torch.bool)), group_size=2,
+        resample_rounds=0,
+    )  # fmt: skip
     settings = GRPOSettings(
-        group_size=2, minibatches=1, num_iterations=1, rows_per_forward=2, beta=0.04, stop_at=1, learning_rate=1e-3,
-        schedule=linear_decay(total_steps=10), weight_decay=0.0, gradient_clip=1.0, shuffle_rewards=False,
+        minibatches=1, num_iterations=1, beta=0.04, kl_in="loss", top_entropy=1.0, reference_every=0, stop_at=1,
+        learning_rate=1e-3, schedule=linear_decay(total_steps=10), weight_decay=0.0, gradient_clip=1.0,
+        shuffle_rewards=False, filter_truncated=False,
     )  # fmt: skip
     return GRPOModule(
-        policy=part.policy, reference=reference_of(part.policy), encoder=encoder,
-        reward=lambda _: RewardTable({"fixed": total}, {}, total, torch.ones(1, 2, dtype=torch.bool)),
-        engine=NativeEngine(end_ids=part.encoder.end_ids, rows_per_batch=2), decoding=Decoding(8, 1.0),
-        advantages=group_relative_advantages, loss=partial(grpo, epsilon_low=0.2, epsilon_high=0.2), settings=settings,
-        seed=0, folder=folder, on_rollout=lambda *_: None,
+        policy=part.policy, reference=reference_of(part.policy), collector=collector,
+        total=lambda rewards: rewards.total, advantages=group_relative_advantages,
+        objective=Objective(token_ratio, partial(clipped, epsilon_low=0.2, epsilon_high=0.2), row_mean),
+        budget=TokenBudget(512), settings=settings, seed=0, folder=folder, on_rollout=lambda *_: None,
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import pytest
 from tiny import samples, tiny_encoder
 
 from pathvlm_r1.contract import Contract
+from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.model import SampleEncoder
 
 
@@ -13,3 +15,24 @@ def test_the_same_question_about_another_picture_is_another_prompt():
     assert encoder.prompt(first) is encoder.prompt(first)
     assert encoder.prompt(control).image_key != encoder.prompt(first).image_key
     assert encoder.prompt(control).token_ids == encoder.prompt(first).token_ids
+
+
+PICTURE_MARK = "<|image_pad|>"
+
+
+@pytest.mark.parametrize("where", ["question", "options", "rationale"])
+def test_a_record_whose_text_holds_image_tokens_is_refused_with_its_id_and_both_counts(where):
+    (sample,) = samples(1)
+    text = f"{PICTURE_MARK} shows {PICTURE_MARK}"
+    record = replace(sample, **{where: (text, *sample.options[1:]) if where == "options" else text})
+    features = SampleEncoder(tiny_encoder(), Contract()).prompt(sample).token_ids.count(
+        tiny_encoder().processor.image_token_id
+    )  # fmt: skip
+    counts = "2 image tokens for 0" if where == "rationale" else f"{3 * features} image tokens for {features}"
+    with pytest.raises(DatasetError, match=rf"^{sample.dataset} {sample.sample_id}: {counts} image features; "):
+        SampleEncoder(tiny_encoder(), Contract()).row(record)
+
+
+def test_a_prompt_without_a_picture_holds_no_image_token():
+    with pytest.raises(ValueError, match="1 image tokens for 0 image features"):
+        tiny_encoder().prompt(f"What is {PICTURE_MARK}?", None)

@@ -13,7 +13,7 @@ from tiny import (
 )
 from torch.testing import assert_close
 
-from pathvlm_r1.model import EncodedRow, Encoder, PromptGroup, token_log_probs
+from pathvlm_r1.model import EncodedRow, Encoder, PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.stages.sft import supervised_loss
 
 TEMPERATURE = 0.7
@@ -49,7 +49,7 @@ def plain(policy, prompt, completion):
     distribution = torch.log_softmax(logits[:, allowed] / policy.temperature, dim=-1)
     column = torch.cumsum(allowed, 0) - 1
     entropy = -(distribution.exp() * distribution).sum(dim=-1)
-    return distribution[range(len(completion)), column[torch.tensor(completion)]], entropy.detach()
+    return distribution[range(len(completion)), column[torch.tensor(completion)]], entropy
 
 
 def weights_like(log_probs):
@@ -71,7 +71,7 @@ def test_packed_groups_give_the_log_probs_entropies_and_gradients_of_completions
         log_probs, entropy = plain(policy, prompt, ids)
         (log_probs * weights[row, : len(ids)]).sum().backward()
         assert_close(packed.log_probs[row, : len(ids)], log_probs, rtol=0, atol=1e-10)
-        assert_close(packed.entropy[row, : len(ids)], entropy, rtol=0, atol=1e-10)
+        assert_close(packed.entropy[row, : len(ids)], entropy.detach(), rtol=0, atol=1e-10)
         assert packed.mask[row].tolist() == [place < len(ids) for place in range(packed.mask.shape[1])]
         assert not packed.log_probs[row, len(ids) :].any()
         assert not packed.entropy[row, len(ids) :].any()
@@ -123,12 +123,52 @@ def test_gradient_checkpointing_changes_nothing_and_computes_layers_twice(adapte
 
 
 def test_suppressed_ids_have_no_probability_and_the_others_all_of_it():
-    policy = tiny_policy()
-    states = torch.randn(5, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    probabilities = policy.logits(states).softmax(dim=-1)
-    assert not probabilities[:, policy.suppressed_ids].any()
-    assert_close(probabilities.sum(dim=-1), torch.ones(5, dtype=torch.float64))
+    policy = tiny_policy(temperature=TEMPERATURE)
+    states = torch.randn(1, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    everything = torch.arange(policy.core.config.text_config.vocab_size)
+    probabilities = policy.scores(states.expand(len(everything), -1), everything).log_probs.exp()
+    assert not probabilities[policy.suppressed_ids].any()
+    assert_close(probabilities.sum(), torch.ones((), dtype=torch.float64))
     assert len(policy.suppressed_ids) >= 5
+
+
+def test_the_entropy_has_a_gradient_where_it_is_asked_for():
+    policy = perturbed(tiny_policy("lora", temperature=TEMPERATURE))
+    groups = groups_of([(56, 56)])
+    packed = token_log_probs(policy, groups, with_entropy_gradient=True)
+    weights = weights_like(packed.entropy)
+    (packed.entropy * weights).sum().backward()
+    ours = gradients(policy)
+    policy.zero_grad()
+    for row, ids in enumerate(groups[0].completions):
+        (plain(policy, groups[0].prompt, ids)[1] * weights[row, : len(ids)]).sum().backward()
+    assert relative_difference(ours, gradients(policy)) <= 1e-8
+
+
+def test_the_logits_of_all_tokens_are_computed_neither_in_training_nor_in_scoring():
+    policy, encoder = tiny_policy(), tiny_encoder()
+    calls = []
+    policy.core.lm_head.register_forward_hook(lambda *_: calls.append(1))
+    groups = groups_of([(56, 56), None])
+    token_log_probs(policy, groups).log_probs.sum().backward()
+    reference_of(policy).log_probs(groups)
+    rows = [EncodedRow(group.prompt, ids) for group in groups for ids in group.completions]
+    supervised_loss(policy, encoder.batch(rows))[0].backward()
+    assert calls == []
+    policy.raw_logits(torch.zeros(1, 64, dtype=torch.float64))
+    assert calls == [1], "it would have been noticed"
+
+
+@pytest.mark.parametrize("head", ["adapted", "biased"])
+def test_a_head_that_is_more_than_a_matrix_is_refused(head):
+    policy = tiny_policy()
+    rows, columns = policy.head_weight.shape[::-1]
+    policy.core.lm_head = {
+        "biased": torch.nn.Linear(rows, columns, dtype=torch.float64),
+        "adapted": torch.nn.Sequential(policy.core.lm_head),
+    }[head]
+    with pytest.raises(TypeError, match="without bias and without an adapter"):
+        token_log_probs(policy, groups_of([None]))
 
 
 def test_a_completion_of_end_tokens_counts_in_full_although_they_are_the_padding_too():

@@ -2,8 +2,19 @@
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
 from pathvlm_r1.assembly.processes import RUN_FOLDER
+from pathvlm_r1.assembly.readiness import check_readiness
 from pathvlm_r1.assembly.running import Launch, train
 from pathvlm_r1.assembly.scoring import answer_one, evaluate
 from pathvlm_r1.assembly.sweeps import what_differs
 
-__all__ = ["RUN_FOLDER", "Launch", "answer_one", "evaluate", "load_samples", "named_dataset", "train", "what_differs"]
+__all__ = [
+    "RUN_FOLDER",
+    "Launch",
+    "answer_one",
+    "check_readiness",
+    "evaluate",
+    "load_samples",
+    "named_dataset",
+    "train",
+    "what_differs",
+]

@@ -7,7 +7,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.typed import checked
@@ -52,6 +54,14 @@ def named_dataset(name: str) -> DatasetConfig:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise ConfigError(f"dataset.out_of_domain: {name} is not a dataset; choose from {known}")
     return checked(PhantomConfig, OmegaConf.create({**OmegaConf.load(path)}))
+
+
+def default_config() -> DictConfig:
+    """What `src/train.py` is given without a word on the command line."""
+    if GlobalHydra.instance().is_initialized():  # inside an entry point
+        return compose("train")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train")
 
 
 def samples_hash(samples: Sequence[Sample]) -> str:

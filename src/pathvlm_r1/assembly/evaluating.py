@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pathvlm_r1.config import EvaluationConfig, ModelConfig, RolloutConfig
+from pathvlm_r1.assembly.engines import engine_of
+from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
+from pathvlm_r1.config import EvaluationConfig, FullConfig, ModelConfig, RolloutConfig
 from pathvlm_r1.evaluation import Answerer
 from pathvlm_r1.model import SampleEncoder
 from pathvlm_r1.reward import WeightedTerm
-from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.rollout import Decoding
+
+_NO_ADAPTER = FullConfig(name="full", train_vision=False)  # exports are merged: none is needed to read them
+
+
+def answering_policy(model: ModelConfig, trainer: Mapping[str, Any]) -> LoadedPolicy:
+    """The weights as they stand: nothing trains."""
+    precision = str(trainer.get("precision", "32-true")).replace("-mixed", "-true")
+    return load_policy(model, _NO_ADAPTER, precision=precision, temperature=1.0, is_dropout_on=False)
 
 
 def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig, evaluation: EvaluationConfig,
@@ -16,8 +27,11 @@ def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig,
     """Generation as `conf/evaluation` asks for it."""
     return Answerer(
         encoder=encoder,
-        engine=NativeEngine(end_ids=encoder.encoder.end_ids, rows_per_batch=rollout.rows_per_batch),
-        decoding=Decoding(model.max_completion_tokens, evaluation.temperature, evaluation.top_p),
+        engine=engine_of(rollout, encoder.encoder.end_ids),
+        decoding=Decoding(
+            model.max_completion_tokens, evaluation.temperature,
+            top_k=evaluation.top_k, top_p=evaluation.top_p, min_p=evaluation.min_p,
+        ),
         terms=terms,
         decodes=evaluation.samples,
-    )
+    )  # fmt: skip

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from pathvlm_r1.assembly.datasets import CONF, samples_hash
+from pathvlm_r1.assembly.datasets import default_config, samples_hash
 from pathvlm_r1.assembly.identity import parent_record, run_hash
 from pathvlm_r1.config import (
     UNREAD_BY_STAGE,
@@ -62,6 +61,9 @@ def recorded_config(manifest: Manifest) -> TrainConfig:
 
 def _unread_groups(stage: str) -> dict[str, Any]:
     """What a manifest leaves out, as it stands in `conf/`: nothing depends on it."""
-    chosen = ChainMap(*(entry for entry in OmegaConf.load(CONF / "train.yaml").defaults if not isinstance(entry, str)))
-    groups = [group for group in UNREAD_BY_STAGE[stage] if group in chosen]
-    return {group: OmegaConf.load(CONF / group / f"{chosen[group]}.yaml") for group in groups}
+    default = default_config()
+    return {
+        group: OmegaConf.to_container(default[group], resolve=False)
+        for group in UNREAD_BY_STAGE[stage]
+        if group in default
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathvlm_r1.config import RewardConfig
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import CrossModalProcess, Format, OracleJudge, OutcomeAccuracy, WeightedTerm
+from pathvlm_r1.reward import CrossModalProcess, Format, OracleJudge, OutcomeAccuracy, SoftOverlong, WeightedTerm
 
 
 def reward_terms(reward: RewardConfig, contract: Contract) -> list[WeightedTerm]:
@@ -18,4 +18,7 @@ def reward_terms(reward: RewardConfig, contract: Contract) -> list[WeightedTerm]
     if reward.process is not None:
         process = CrossModalProcess(OracleJudge(contract), reward.process.coefficient)
         terms.append(WeightedTerm(process, reward.process.weight))
+    if reward.overlong is not None:
+        overlong = SoftOverlong(reward.overlong.max_tokens, reward.overlong.buffer_tokens)
+        terms.append(WeightedTerm(overlong, reward.overlong.weight))
     return terms

@@ -11,11 +11,11 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_hash
-from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.evaluating import answerer, answering_policy
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
-from pathvlm_r1.assembly.policies import found_checkpoint, load_policy
+from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import reward_terms
-from pathvlm_r1.config import ConfigError, EvalConfig, FullConfig, ModelConfig, PredictConfig
+from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig, PredictConfig
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
@@ -45,7 +45,6 @@ from pathvlm_r1.tracking import (
 )
 
 _log = logging.getLogger(__name__)
-_NO_ADAPTER = FullConfig(name="full", train_vision=False)  # exports are merged: none is needed to read them
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def answer_one(config: PredictConfig) -> Prediction:
         sample_id=config.image, image_id=config.image, dataset="predict", question_type="question",
         question=config.question, options=config.options, answer="A", rationale="", image=image,
     )  # fmt: skip
-    loaded = load_policy(config.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False)
+    loaded = answering_policy(config.model, config.trainer)
     answer = answerer(
         SampleEncoder(loaded.encoder, Contract()), config.model, config.rollout, config.evaluation, terms=[]
     )
@@ -83,9 +82,7 @@ def answer_one(config: PredictConfig) -> Prediction:
 
 
 def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) -> ResultRow:
-    loaded = load_policy(
-        candidate.model, _NO_ADAPTER, precision=_precision(config), temperature=1.0, is_dropout_on=False
-    )
+    loaded = answering_policy(candidate.model, config.trainer)
     encoder = SampleEncoder(loaded.encoder, Contract())
     terms = reward_terms(config.reward, encoder.contract)
     answer = answerer(encoder, candidate.model, config.rollout, config.evaluation, terms)
@@ -181,7 +178,3 @@ def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     with run_record(folder, manifest):
         pass
     return folder
-
-
-def _precision(config: EvalConfig | PredictConfig) -> str:
-    return str(config.trainer.get("precision", "32-true")).replace("-mixed", "-true")  # nothing trains here

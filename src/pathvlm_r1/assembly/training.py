@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, LightningModule
 
 from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import reward_terms
@@ -20,12 +22,16 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
-from pathvlm_r1.rollout import Decoding, NativeEngine
+from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     BestByValidation,
+    Collector,
     GRPOModule,
     GRPOSettings,
     SFTModule,
+    SignalCallback,
+    SignalWatch,
+    TokenBudget,
     ValidationAtEnd,
     linear_decay,
     warmup_cosine,
@@ -83,8 +89,8 @@ def _validation(
     config: TrainConfig, encoder: SampleEncoder, samples: Sequence[Sample]
 ) -> Callable[[Policy], dict[str, float]]:
     """Greedy answers to the samples, in mean figures."""
-    greedy = replace(config.evaluation, temperature=0.0, samples=1)
-    answer = answerer(encoder, config.model, config.rollout, greedy, reward_terms(config.reward, encoder.contract))
+    terms = reward_terms(config.reward, encoder.contract)
+    answer = answerer(encoder, config.model, config.rollout, config.evaluation.greedy(), terms)
 
     def validate(policy: Policy) -> dict[str, float]:
         predictions = [p for decodes in answer(policy, samples, seed=config.seed) for p in decodes]
@@ -103,31 +109,49 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
           on_rollout: OnRollout) -> Training:  # fmt: skip
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
     encoder = SampleEncoder(loaded.encoder, Contract())
-    module = GRPOModule(
-        policy=loaded.policy,
-        reference=reference_of(loaded.policy) if stage.beta > 0 else None,
+    watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
+    signal = SignalCallback(watch, encoder.contract)
+    collector = Collector(
         encoder=encoder,
+        engine=engine_of(config.rollout, loaded.encoder.end_ids),
+        decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
         reward=partial(
             total_reward, terms=reward_terms(config.reward, encoder.contract), missing=Missing(config.reward.missing)
         ),
-        engine=NativeEngine(end_ids=loaded.encoder.end_ids, rows_per_batch=config.rollout.rows_per_batch),
-        decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
+        group_size=stage.group_size,
+        resample_rounds=stage.resample_rounds,
+    )
+    module = GRPOModule(
+        policy=loaded.policy,
+        reference=reference_of(loaded.policy, is_following=stage.reference_every > 0) if stage.beta > 0 else None,
+        collector=collector,
+        total=total_of(config),
         advantages=instantiate(config.objective.advantage),
-        loss=instantiate(config.objective.loss),
+        objective=objective_of(config.objective, entropy_bonus=stage.entropy_bonus, rollout=config.rollout),
+        budget=TokenBudget(stage.tokens_per_forward),
         settings=GRPOSettings(
-            group_size=stage.group_size, minibatches=stage.minibatches, num_iterations=stage.num_iterations,
-            rows_per_forward=stage.rows_per_forward, beta=stage.beta, stop_at=config.trainer["max_steps"],
+            minibatches=stage.minibatches, num_iterations=stage.num_iterations, beta=stage.beta, kl_in=stage.kl_in,
+            top_entropy=stage.top_entropy, reference_every=stage.reference_every, stop_at=config.trainer["max_steps"],
             schedule=linear_decay(total_steps=stage.max_steps), learning_rate=stage.learning_rate,
             weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip, shuffle_rewards=stage.shuffle_rewards,
+            filter_truncated=stage.filter_truncated,
         ),
         seed=config.seed,
         folder=folder.path,
-        on_rollout=on_rollout,
+        on_rollout=_to_both(on_rollout, signal.on_rollout),
     )  # fmt: skip
     validate = _validation(config, encoder, load_samples(config.dataset, "validation"))
     at_end = ValidationAtEnd(validate, last_step=config.trainer["max_steps"])
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (at_end,))
+    return Training(module, stream, loaded.policy, loaded.encoder, (signal, at_end))
+
+
+def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:
+    def listen(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
+        first(step, groups, rewards)
+        second(step, groups, rewards)
+
+    return listen
 
 
 def _loaded(config: TrainConfig, *, temperature: float, is_dropout_on: bool) -> LoadedPolicy:

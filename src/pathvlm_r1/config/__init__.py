@@ -1,7 +1,8 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.engines import CAPABILITIES, Capability
+from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
@@ -12,6 +13,7 @@ from pathvlm_r1.config.run import (
     LocalLoggerConfig,
     LoggerConfig,
     PredictConfig,
+    ReadinessConfig,
     ReportConfig,
     TrainConfig,
     WandbLoggerConfig,
@@ -22,6 +24,7 @@ from pathvlm_r1.config.typed import unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
+    "CAPABILITIES",
     "EMBEDDED",
     "RANDOM_6M",
     "UNREAD_BY_STAGE",
@@ -29,6 +32,7 @@ __all__ = [
     "AdapterConfig",
     "ArchitectureConfig",
     "BCCDConfig",
+    "Capability",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -40,6 +44,7 @@ __all__ = [
     "JudgeConfig",
     "LoRAConfig",
     "LocalLoggerConfig",
+    "LocalRolloutConfig",
     "LoggerConfig",
     "ModelConfig",
     "ObjectiveConfig",
@@ -47,12 +52,14 @@ __all__ = [
     "PredictConfig",
     "PretrainConfig",
     "ProcessConfig",
+    "ReadinessConfig",
     "ReportConfig",
     "RewardConfig",
     "RolloutConfig",
     "SFTConfig",
     "StageConfig",
     "TrainConfig",
+    "VLLMRolloutConfig",
     "WandbLoggerConfig",
     "recorded",
     "refuse_unread",

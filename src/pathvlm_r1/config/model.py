@@ -35,11 +35,12 @@ class GRPORecipe:
     learning_rate: float
     max_steps: int
     prompts_per_step: int
-    rows_per_forward: int
+    tokens_per_forward: int | None
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            require_positive(value, f"model.recipe.grpo.{name}")
+            if value is not None:
+                require_positive(value, f"model.recipe.grpo.{name}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,35 +1,39 @@
-"""What an objective file may say: two public functions, and exactly the settings that they take."""
+"""What an objective file may say: public functions, and exactly the settings that they take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from hydra.utils import get_method
 
 from pathvlm_r1.config.rules import ConfigError, raise_any, require, require_text
 from pathvlm_r1.config.typed import no_value, type_fault, unknown_key
 
-SUPPLIED_BY_THE_STEP = ("beta", "normaliser")  # settings of a loss that `stage.beta` and the batch give
+PARTS = ("advantage", "ratio", "surrogate", "average", "kl")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """An advantage and a loss for `hydra.utils.instantiate`; the values stand in `conf/objective/*.yaml`."""
+    """The parts of an objective for `hydra.utils.instantiate`; the values stand in `conf/objective/`."""
 
     name: str
+    total: Literal["summed", "decoupled"]
     advantage: Mapping[str, Any]
-    loss: Mapping[str, Any]
+    ratio: Mapping[str, Any]
+    surrogate: Mapping[str, Any]
+    average: Mapping[str, Any]
+    kl: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         require_text(self.name, "objective.name")
-        _require_settings(self.advantage, "objective.advantage")
-        _require_settings(self.loss, "objective.loss")
+        for part in PARTS:
+            require_settings(getattr(self, part), f"objective.{part}")
 
 
-def _require_settings(part: Mapping[str, Any], key: str) -> None:
+def require_settings(part: Mapping[str, Any], key: str) -> None:
     """Hold the settings of a function against its keyword-only parameters, before a rollout is paid for."""
     function = _function(part, f"{key}._target_")
     require(part.get("_partial_") is True, f"{key}._partial_", part.get("_partial_"), "true: the step gives tensors")
@@ -48,14 +52,10 @@ def _function(part: Mapping[str, Any], key: str) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = get_method(str(target))
     except (ImportError, ValueError) as error:
-        raise ConfigError(f"{key}={target}: the path of a function, as in pathvlm_r1.grpo.grpo") from error
+        raise ConfigError(f"{key}={target}: the path of a function, as in pathvlm_r1.grpo.clipped") from error
     return function
 
 
 def _settings_of(function: Callable[..., Any]) -> dict[str, Parameter]:
     parameters = signature(function).parameters.items()
-    return {
-        name: parameter
-        for name, parameter in parameters
-        if parameter.kind is Parameter.KEYWORD_ONLY and name not in SUPPLIED_BY_THE_STEP
-    }
+    return {name: parameter for name, parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY}

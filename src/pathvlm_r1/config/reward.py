@@ -47,6 +47,24 @@ class ProcessConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverlongConfig:
+    """The penalty on length; the values stand in `conf/reward/*.yaml`."""
+
+    weight: float
+    max_tokens: int
+    buffer_tokens: int
+
+    def __post_init__(self) -> None:
+        require_weight(self.weight, "reward.overlong.weight")
+        require(
+            0 < self.buffer_tokens <= self.max_tokens,
+            "reward.overlong.buffer_tokens",
+            self.buffer_tokens,
+            f"above 0 and at most reward.overlong.max_tokens={self.max_tokens}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class RewardConfig:
     """The terms of the reward, None for one that is left out; the values stand in `conf/reward/*.yaml`."""
 
@@ -54,13 +72,20 @@ class RewardConfig:
     accuracy: AccuracyConfig | None
     format: FormatConfig | None
     process: ProcessConfig | None
+    overlong: OverlongConfig | None
     missing: Literal["group_mean", "drop_term"]
 
     def __post_init__(self) -> None:
         require_text(self.name, "reward.name")
-        terms = {"accuracy": self.accuracy, "format": self.format, "process": self.process}
-        weights = {name: term.weight for name, term in terms.items() if term is not None}
-        require(any(weights.values()), "reward.*.weight", weights, "at least one term needs a weight above 0")
+        require(any(self.weights.values()), "reward.*.weight", self.weights, "at least one term needs a weight above 0")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the terms that are not left out, by name."""
+        terms = {
+            "accuracy": self.accuracy, "format": self.format, "process": self.process, "overlong": self.overlong,
+        }  # fmt: skip
+        return {name: term.weight for name, term in terms.items() if term is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

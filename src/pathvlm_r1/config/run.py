@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig, Split
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig
+from pathvlm_r1.config.engines import Capability, require_engine
+from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
@@ -25,7 +26,7 @@ JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd":
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {
     "gradient_clip_val": "use stage.gradient_clip: Lightning cannot clip under manual optimisation",
-    "accumulate_grad_batches": "use stage.rows_per_forward: Lightning cannot accumulate under manual optimisation",
+    "accumulate_grad_batches": "use stage.rows_per_forward or stage.tokens_per_forward: Lightning cannot do it here",
 }
 
 
@@ -94,6 +95,7 @@ class TrainConfig:
             require(self.adapter.name == "full", "adapter", self.adapter.name, "stage=pretrain needs full")
         else:
             _require_parent(self.stage, self.model.checkpoint)
+            _require_engine(self.rollout, _needs(self.stage, self.dataset.name), self.adapter.name)
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -126,6 +128,7 @@ class EvalConfig:
         require_text(self.output, "output")
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
         _require_judge(self.reward, self.judge, self.dataset)
 
 
@@ -146,8 +149,7 @@ class PredictConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> PredictConfig:
         """The configuration of `src/eval.py task=predict`, less the groups that scoring needs and this does not."""
-        unread = ("dataset", "reward", "judge", "output")
-        return checked(cls, OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread]))
+        return checked(cls, _without(composed, "dataset", "reward", "judge", "output"))
 
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
@@ -156,6 +158,43 @@ class PredictConfig:
         count, distinct = len(self.options), len(set(self.options))
         require(2 <= count <= len(LETTERS), "options", self.options, f"from 2 to {len(LETTERS)} options")
         require(count == distinct and all(self.options), "options", self.options, "options differ, none is empty")
+        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"image={self.image}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessConfig:
+    """Checking a checkpoint before GRPO; the values stand in `conf/eval.yaml` and `conf/task/rl_readiness.yaml`."""
+
+    task: Literal["rl_readiness"]
+    split: Split
+    n: int
+    group_size: int
+    temperature: float
+    prompts_per_step: int
+    replicates: int
+    out: str | None
+    model: ModelConfig
+    dataset: DatasetConfig
+    trainer: TrainerSettings
+    reward: RewardConfig
+    judge: JudgeConfig
+    rollout: RolloutConfig
+    seed: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> ReadinessConfig:
+        """The configuration of `src/eval.py task=rl_readiness`, less the keys that it does not read."""
+        return checked(cls, _without(composed, "evaluation", "output"))
+
+    def __post_init__(self) -> None:
+        require_positive(self.n, "n")
+        require(self.group_size >= 2, "group_size", self.group_size, "at least 2: a group of one has no peers")
+        require(self.temperature > 0, "temperature", self.temperature, "above 0: a greedy group is all alike")
+        require_positive(self.prompts_per_step, "prompts_per_step")
+        require_positive(self.replicates, "replicates")
+        require(self.out is None or bool(self.out.strip()), "out", self.out, "must not be empty; null writes no file")
+        require_seed(self.seed, "seed")
+        _require_judge(self.reward, self.judge, self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +237,10 @@ class DataConfig:
         require_text(self.out, "out")
 
 
+def _without(composed: DictConfig, *unread: str) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
+
+
 def _require_trainer(trainer: Mapping[str, Any]) -> None:
     for key, instead in REFUSED_TRAINER_KEYS.items():
         require(key not in trainer, f"trainer.{key}", trainer.get(key), instead)
@@ -210,6 +253,27 @@ def _require_parent(stage: SFTConfig | GRPOConfig, checkpoint: str) -> None:
     rule = "needs a folder of trained weights: give model.checkpoint=…, or start with stage.init=base"
     is_untrained = checkpoint in (EMBEDDED, RANDOM_6M)
     require(stage.init != "checkpoint" or not is_untrained, "stage.init", stage.init, rule)
+
+
+def _require_engine(rollout: RolloutConfig, needs: Mapping[Capability, str], trained: str | None = None) -> None:
+    """Refuse an engine that lacks a capability, or is not told how to get the weights; `trained` is an adapter."""
+    require_engine(rollout.name, needs)
+    if isinstance(rollout, VLLMRolloutConfig):
+        rollout.require_sync(trained or "full", is_training=trained is not None)
+
+
+def _needs(stage: SFTConfig | GRPOConfig, dataset: str) -> dict[Capability, str]:
+    """What a stage asks of the engine -> what asks for it; SFT only validates, with greedy answers."""
+    needs: dict[Capability, str] = {"images": f"dataset={dataset}"}
+    if isinstance(stage, GRPOConfig):
+        needs |= {"log_probs": "stage=grpo"}
+    return needs
+
+
+def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capability, str]:
+    """What answering asks of the engine -> what asks for it."""
+    needs: dict[Capability, str] = {"images": pictures}
+    return needs | {name: f"evaluation.{name}={value:g}" for name, value in evaluation.filters.items()}
 
 
 def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:

@@ -150,12 +150,21 @@ class GRPOConfig:
     prompts_per_step: int
     minibatches: int
     num_iterations: int
-    rows_per_forward: int
+    tokens_per_forward: int | None
     beta: float
+    kl_in: Literal["loss", "reward"]
+    reference_every: int
+    entropy_bonus: float
+    top_entropy: float
+    resample_rounds: int
+    filter_truncated: bool
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
     samples_every: int
+    signal_warning_steps: int
+    cap_warning_share: float
     shuffle_rewards: bool
 
     def __post_init__(self) -> None:
@@ -166,14 +175,34 @@ class GRPOConfig:
         require_positive(self.minibatches, "stage.minibatches")
         require_positive(self.num_iterations, "stage.num_iterations")
         self._require_equal_minibatches()
-        require(self.beta >= 0, "stage.beta", self.beta, "0 or more: it weighs the KL penalty")
+        self._require_loss()
+        require(self.resample_rounds >= 0, "stage.resample_rounds", self.resample_rounds, "0 or more: 0 never does")
+        if self.tokens_per_forward is not None:
+            require(
+                self.tokens_per_forward >= 256, "stage.tokens_per_forward", self.tokens_per_forward,
+                "at least 256, or null: found before the first step",
+            )  # fmt: skip
         require(self.temperature > 0, "stage.temperature", self.temperature, "above 0: a greedy group is all alike")
         rule = (
             "{}, which is off: the loss follows the whole distribution, and completions of a part of it would bias it"
         )
         require(self.top_p == 1, "stage.top_p", self.top_p, rule.format("1"))
         require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
+        require(self.min_p == 0, "stage.min_p", self.min_p, rule.format("0"))
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
+        require_positive(self.signal_warning_steps, "stage.signal_warning_steps")
+        rule = "from 0 to 1: at 1 nothing is warned of"
+        require(0 <= self.cap_warning_share <= 1, "stage.cap_warning_share", self.cap_warning_share, rule)
+
+    def _require_loss(self) -> None:
+        require(self.beta >= 0, "stage.beta", self.beta, "0 or more: it weighs the KL penalty")
+        require(self.reference_every >= 0, "stage.reference_every", self.reference_every, "0 or more: 0 never does")
+        require(
+            self.beta > 0 or self.reference_every == 0, "stage.reference_every", self.reference_every,
+            "0, as stage.beta=0 runs no reference",
+        )  # fmt: skip
+        require(self.entropy_bonus >= 0, "stage.entropy_bonus", self.entropy_bonus, "0 or more, per nat")
+        require(0 < self.top_entropy <= 1, "stage.top_entropy", self.top_entropy, "above 0 and at most 1: 1 masks none")
 
     def _require_equal_minibatches(self) -> None:
         rows = self.prompts_per_step * self.group_size
@@ -191,7 +220,8 @@ def _require_optimisation(stage: StageConfig) -> None:
     require(stage.weight_decay >= 0, "stage.weight_decay", stage.weight_decay, "0 or more")
     require_positive(stage.gradient_clip, "stage.gradient_clip")
     require_positive(stage.max_steps, "stage.max_steps")
-    require_positive(stage.rows_per_forward, "stage.rows_per_forward")
+    if not isinstance(stage, GRPOConfig):
+        require_positive(stage.rows_per_forward, "stage.rows_per_forward")
 
 
 def _require_warmup(share: float) -> None:

@@ -67,7 +67,11 @@ def unknown_key(key: str, group: str, valid: list[str]) -> str:
 
 
 def type_fault(annotation: Any, value: object, key: str) -> str | None:
-    """The message on a value that is not of a scalar type or one of a `Literal`; None where it is."""
+    """The message on a value that is not of its scalar type, one of a `Literal` or a null that may be; else None."""
+    member = _member(annotation, value)
+    if member is not annotation:
+        message = None if member is NoneType else type_fault(member, value, key)
+        return None if message is None else _or_null(annotation, message)
     options = get_args(annotation) if get_origin(annotation) is Literal else ()
     if options and not any(value == option and type(value) is type(option) for option in options):
         return f"{key}={as_typed(value)}: one of {', '.join(map(as_typed, options))}"

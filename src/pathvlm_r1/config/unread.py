@@ -20,8 +20,12 @@ UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
 }
 UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "evaluate": ("model.recipe",),
+    "rl_readiness": (
+        "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
+        "model.recipe.grpo.rows_per_forward",
+    ),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
-}
+}  # fmt: skip
 
 
 def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:
@@ -67,6 +71,8 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if "task" in composed and "runs" in composed and composed.runs is not None:
         reason = f"runs={composed.runs} says which models are evaluated, and where"
         yield from ((key, reason) for key in ("model", "output"))
+    if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
+        yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:
         yield "judge", f"reward={composed.reward.name} has no term that a judge scores"
 

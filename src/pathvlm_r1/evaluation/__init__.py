@@ -12,23 +12,31 @@ from pathvlm_r1.evaluation.comparison import (
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
+from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
+from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
+from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
 from pathvlm_r1.evaluation.reporting import write_report
-from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, wilson
+from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
+from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 
 __all__ = [
     "Answerer",
     "Comparison",
+    "Estimate",
     "Interval",
     "Item",
     "McNemar",
     "PairedDifference",
     "Prediction",
+    "Readiness",
     "ResultRow",
+    "Signal",
     "Summary",
+    "Verdict",
     "accuracy_by_type",
     "as_completion",
     "blank_images",
@@ -41,14 +49,19 @@ __all__ = [
     "letter_accuracy",
     "markdown",
     "mcnemar",
+    "measure_readiness",
+    "pass_at_k",
     "predict",
     "read_items",
     "read_predictions",
     "read_summary",
+    "readiness_table",
     "result_row",
     "seed_differences",
+    "share_interval",
     "shuffled_images",
     "summarise",
+    "verdict",
     "wilson",
     "write_items",
     "write_predictions",

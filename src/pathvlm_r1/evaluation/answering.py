@@ -13,7 +13,9 @@ from pathvlm_r1.data import ImageSource, Sample
 from pathvlm_r1.evaluation.predictions import Prediction, predict
 from pathvlm_r1.model import Encoder, Policy, PromptGroup, SampleEncoder, token_log_probs
 from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
-from pathvlm_r1.rollout import Decoding, NativeEngine, SampledCompletion
+from pathvlm_r1.rollout import Decoding, Engine, SampledCompletion
+
+BATCHES_AT_ONCE = 4  # of which the engine makes batches of questions of like length; answers come in such portions
 
 
 def as_completion(sampled: SampledCompletion, sample: Sample, encoder: Encoder) -> Completion:
@@ -31,7 +33,7 @@ class Answerer:
     """Generates and scores answers with one decoding."""
 
     encoder: SampleEncoder
-    engine: NativeEngine
+    engine: Engine
     decoding: Decoding
     terms: Sequence[WeightedTerm]
     decodes: int = 1  # completions per question
@@ -43,7 +45,7 @@ class Answerer:
     def __call__(
         self, policy: Policy, samples: Sequence[Sample], *, seed: int, with_letters: bool = False
     ) -> Iterator[list[Prediction]]:
-        """The predictions of each sample, in order; generated in batches of the engine's size.
+        """The predictions of each sample, in order; generated some of the engine's batches at a time.
 
         Args:
             policy: who answers.
@@ -53,15 +55,22 @@ class Answerer:
         """
         generator = torch.Generator(device=policy.device).manual_seed(seed)
         size = max(1, self.engine.rows_per_batch // self.decodes)
-        for start in range(0, len(samples), size):
-            yield from self._answer(policy, samples[start : start + size], generator, with_letters=with_letters)
+        for start in range(0, len(samples), BATCHES_AT_ONCE * size):
+            asked = samples[start : start + BATCHES_AT_ONCE * size]
+            letters: list[str | None] = [None] * len(asked)
+            if with_letters:
+                letters = [
+                    letter
+                    for first in range(0, len(asked), size)
+                    for letter in self.likeliest_letters(policy, asked[first : first + size])
+                ]
+            yield from self._answer(policy, asked, letters, generator)
 
     def _answer(
-        self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, *, with_letters: bool
+        self, policy: Policy, samples: Sequence[Sample], letters: Sequence[str | None], generator: torch.Generator
     ) -> list[list[Prediction]]:
         prompts = [self.encoder.prompt(sample) for sample in samples]
         groups = self.engine.sample(policy, prompts, self.decodes, self.decoding, generator)
-        letters = self.likeliest_letters(policy, samples) if with_letters else [None] * len(samples)
         return [
             [
                 predict(
@@ -74,7 +83,7 @@ class Answerer:
         ]  # fmt: skip
 
     @torch.no_grad()
-    def likeliest_letters(self, policy: Policy, samples: Sequence[Sample]) -> list[str | None]:
+    def likeliest_letters(self, policy: Policy, samples: Sequence[Sample]) -> list[str]:
         """The option letter that is the most probable first token of each answer."""
         policy.eval()
         tokenizer = self.encoder.encoder.tokenizer

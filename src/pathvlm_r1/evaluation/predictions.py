@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
+from pathvlm_r1.reward import Completion, WeightedTerm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def predict(
         process=None if process is None else process.value,
         events=None if process is None or process.events is None else asdict(process.events),
         completion_tokens=completion.token_count,
-        is_capped=completion.finish_reason is FinishReason.LENGTH,
+        is_capped=completion.is_capped,
         likeliest_letter=likeliest_letter,
     )
 

@@ -85,6 +85,31 @@ def cluster_bootstrap(
     return percentile_interval(resampled_means(rows, clusters, np.ones((replicates, 1)), random), confidence)
 
 
+def share_interval(
+    shares: Floats, clusters: Sequence[str], *, random: np.random.Generator, replicates: int = 10_000
+) -> Interval:
+    """95 % interval for the mean of shares within [0, 1], which may all be 0 or all be 1.
+
+    Wilson's where every item is 0 or 1 and a cluster of its own; also where all items are 0 or all are 1, with one
+    observation per cluster: resampling would give an interval of width zero there. Else the bootstrap of clusters.
+    One cluster says nothing of others: the interval is [0, 1].
+
+    Args:
+        shares: [N] one per item.
+        clusters: [N] the cluster of each item, for us its image id.
+        random: source of the draws.
+        replicates: number of resamples.
+    """
+    distinct, total = len(set(clusters)), float(shares.sum())
+    if distinct == len(shares) and np.isin(shares, (0, 1)).all():
+        return wilson(round(total), distinct)
+    if distinct < 2:
+        return Interval(0.0, 1.0)
+    if total in (0, len(shares)):
+        return wilson(distinct if total else 0, distinct)
+    return cluster_bootstrap(shares, clusters, random=random, replicates=replicates)
+
+
 def resampled_means(
     values: Floats, clusters: Sequence[str], seed_weights: Floats, random: np.random.Generator
 ) -> Floats:

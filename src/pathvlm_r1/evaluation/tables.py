@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pathvlm_r1.evaluation.predictions import Prediction
-from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, wilson
+from pathvlm_r1.evaluation.statistics import Interval, share_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,9 @@ def result_row(
 
 
 def accuracy_interval(predictions: Sequence[Prediction], *, random: np.random.Generator, replicates: int) -> Interval:
-    """Wilson's where every prediction has a picture of its own, else images are resampled."""
-    images = [p.image_id for p in predictions]
+    """That of a share: Wilson's where every prediction has a picture of its own, else images are resampled."""
     correct = np.array([float(p.is_correct) for p in predictions])
-    if len(set(images)) == len(images):
-        return wilson(int(correct.sum()), len(correct))
-    if len(set(images)) < 2:
-        return Interval(0.0, 1.0)  # one picture says nothing of others
-    return cluster_bootstrap(correct, images, random=random, replicates=replicates)
+    return share_interval(correct, [p.image_id for p in predictions], random=random, replicates=replicates)
 
 
 def accuracy_by_type(predictions: Sequence[Prediction], *, seed: int, replicates: int) -> dict[str, Accuracy]:

@@ -1,6 +1,7 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
 from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
+from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.plain_step import PlainStep
 from pathvlm_r1.model.policy import Policy
@@ -11,6 +12,7 @@ __all__ = [
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
+    "HeadScores",
     "PlainStep",
     "Policy",
     "PromptGroup",
@@ -18,6 +20,7 @@ __all__ = [
     "SampleEncoder",
     "TokenBatch",
     "TokenLogProbs",
+    "head_log_probs",
     "reference_of",
     "token_log_probs",
 ]

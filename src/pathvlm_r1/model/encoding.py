@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,14 @@ from torch import Tensor
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import ImageSource, Sample
+from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.model.processor import ImageTextProcessor
 
 IGNORED = -100  # label of a token without loss
+
+
+class ImageTokenError(ValueError):
+    """A text that holds image tokens of its own: they would take the place of the picture's features."""
 
 
 class Pixels:
@@ -36,6 +42,8 @@ class EncodedPrompt:
     pixels: Pixels | None  # None without a picture
     image_grid_thw: Tensor | None  # [images, 3]
     image_key: str | None = None  # names the picture in a cache of its features; None: not cached
+    text: str = ""  # of the user's turn, and
+    image: ImageSource | None = None  # its picture: for an engine that encodes prompts itself
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,14 @@ class Encoder:
         self._grids: dict[str, Tensor] = {}  # of the pictures that have a key: a second question need not decode them
 
     def prompt(self, text: str, image: ImageSource | None, *, image_key: str | None = None) -> EncodedPrompt:
-        """Encode one user turn, the picture first."""
+        """Encode one user turn, the picture first.
+
+        Raises:
+            ImageTokenError: the text holds image tokens.
+        """
         rendered = self.rendered(text, has_image=image is not None)
         if image is None:
-            return EncodedPrompt(self.tokenizer(rendered)["input_ids"], None, None)
+            return EncodedPrompt(self._with_image_tokens(rendered, 0), None, None, text=text)
         grid, patches = self._grids.get(image_key or ""), None
         if grid is None:
             patches, grid = self.pictures([image])
@@ -90,8 +102,20 @@ class Encoder:
                 self._grids[image_key] = grid
         tokens = int(grid.prod()) // self.processor.image_processor.merge_size**2
         expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
-        token_ids = self.tokenizer(expanded)["input_ids"]
-        return EncodedPrompt(token_ids, Pixels(patches, lambda: self.pictures([image])[0]), grid, image_key)
+        token_ids = self._with_image_tokens(expanded, tokens)
+        pixels = Pixels(patches, lambda: self.pictures([image])[0])
+        return EncodedPrompt(token_ids, pixels, grid, image_key, text, image)
+
+    def _with_image_tokens(self, text: str, features: int) -> list[int]:
+        """The token ids of a text in which as many image tokens stand as there are features."""
+        token_ids: list[int] = self.tokenizer(text)["input_ids"]
+        found = token_ids.count(self.processor.image_token_id)
+        if found != features:
+            image_token = self.processor.image_token
+            raise ImageTokenError(
+                f"{found} image tokens for {features} image features; the text must not hold {image_token}"
+            )
+        return token_ids
 
     def rendered(self, text: str, *, has_image: bool = False) -> str:
         """The dialogue of one user turn, up to and including the opening of the assistant's."""
@@ -108,8 +132,12 @@ class Encoder:
         return processed["pixel_values"], processed["image_grid_thw"]
 
     def completion(self, text: str) -> list[int]:
-        """The token ids of an assistant's turn with its end token."""
-        return [*self.tokenizer(text)["input_ids"], self.end_ids[0]]
+        """The token ids of an assistant's turn with its end token.
+
+        Raises:
+            ImageTokenError: the text holds image tokens.
+        """
+        return [*self._with_image_tokens(text, 0), self.end_ids[0]]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of a completion, without special tokens."""
@@ -145,13 +173,32 @@ class SampleEncoder:
         self._prompts: dict[str, EncodedPrompt] = {}
 
     def prompt(self, sample: Sample) -> EncodedPrompt:
-        """The question as the policy is asked it."""
+        """The question as the policy is asked it.
+
+        Raises:
+            DatasetError: the record's text holds image tokens; names the record and both counts.
+        """
         picture = f"{sample.dataset}/{sample.image_id}"
         key = f"{picture}/{sample.sample_id}"  # a control asks the same question about another picture
         if key not in self._prompts:
-            self._prompts[key] = self.encoder.prompt(self.contract.prompt(sample), sample.image, image_key=picture)
+            with _record_named(sample):
+                self._prompts[key] = self.encoder.prompt(self.contract.prompt(sample), sample.image, image_key=picture)
         return self._prompts[key]
 
     def row(self, sample: Sample) -> EncodedRow:
-        """The question with its reference completion."""
-        return EncodedRow(self.prompt(sample), self.encoder.completion(self.contract.target(sample)))
+        """The question with its reference completion.
+
+        Raises:
+            DatasetError: as `prompt`.
+        """
+        with _record_named(sample):
+            completion = self.encoder.completion(self.contract.target(sample))
+        return EncodedRow(self.prompt(sample), completion)
+
+
+@contextmanager
+def _record_named(sample: Sample) -> Iterator[None]:
+    try:
+        yield
+    except ImageTokenError as error:
+        raise DatasetError(f"{sample.dataset} {sample.sample_id}: {error}; mend the record or leave it out.") from error

@@ -35,7 +35,7 @@ class TokenLogProbs:
     """N completions of at most C tokens: those of the first group, then the second, and so on."""
 
     log_probs: Tensor  # [N, C], 0 beyond a completion
-    entropy: Tensor  # [N, C] in nats, without gradient
+    entropy: Tensor  # [N, C] in nats
     mask: Tensor  # [N, C], True at tokens
 
 
@@ -51,8 +51,16 @@ class _Packed:
     mask: Tensor  # [N, C], True at tokens
 
 
-def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> TokenLogProbs:
-    """Log-probs of every completion's tokens under the policy's distribution, and its entropy there."""
+def token_log_probs(
+    policy: Policy, groups: Sequence[PromptGroup], *, with_entropy_gradient: bool = False
+) -> TokenLogProbs:
+    """Log-probs of every completion's tokens under the policy's distribution, and its entropy there.
+
+    Args:
+        policy: whose distribution.
+        groups: prompts with their completions.
+        with_entropy_gradient: of a loss that the entropy is part of; otherwise it is a measurement.
+    """
     packed = _pack(groups, policy.device)
     prompts = [group.prompt for group in groups]
     embeddings = policy.embed(packed.input_ids, prompts)
@@ -63,13 +71,12 @@ def token_log_probs(policy: Policy, groups: Sequence[PromptGroup]) -> TokenLogPr
         use_cache=False,
     ).last_hidden_state
     states = hidden.flatten(0, 1)[packed.predictors[packed.mask]]  # [tokens, D]
-    distribution = policy.logits(states).log_softmax(dim=-1)  # [tokens, V]
-    chosen = distribution.gather(-1, packed.targets[packed.mask][:, None])[:, 0]
-    log_probs = chosen.new_zeros(packed.mask.shape).masked_scatter(packed.mask, chosen)
-    with torch.no_grad():
-        per_token = torch.special.entr(distribution.exp()).sum(dim=-1)
-        entropy = torch.zeros_like(log_probs).masked_scatter(packed.mask, per_token)
-    return TokenLogProbs(log_probs, entropy, packed.mask)
+    scores = policy.scores(states, packed.targets[packed.mask])
+    entropy = scores.entropy if with_entropy_gradient else scores.entropy.detach()
+    zeros = scores.log_probs.new_zeros(packed.mask.shape)
+    return TokenLogProbs(
+        zeros.masked_scatter(packed.mask, scores.log_probs), zeros.masked_scatter(packed.mask, entropy), packed.mask
+    )
 
 
 def _pack(groups: Sequence[PromptGroup], device: torch.device) -> _Packed:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pathvlm_r1.model.attention import GROUP_ATTENTION
 from pathvlm_r1.model.encoding import EncodedPrompt, TokenBatch
+from pathvlm_r1.model.head import HeadScores, head_log_probs
 
 
 class FeatureCache:
@@ -142,6 +143,21 @@ class Policy(nn.Module):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for log-probs
         return logits.index_fill(-1, self.suppressed_ids.to(logits.device), -torch.inf)
 
-    def logits(self, hidden_states: Tensor) -> Tensor:
-        """The policy's logits [..., V]: divided by its temperature."""
-        return self.raw_logits(hidden_states) / self.temperature
+    def scores(self, hidden_states: Tensor, targets: Tensor) -> HeadScores:
+        """Tokens [T] as the policy's distribution at the states [T, D] has them."""
+        return head_log_probs(
+            hidden_states, self.head_weight, targets, temperature=self.temperature, suppressed_ids=self.suppressed_ids
+        )
+
+    @property
+    def head_weight(self) -> Tensor:
+        """[V, D], from states to logits.
+
+        Raises:
+            TypeError: the head is more than a matrix.
+        """
+        head = self.core.lm_head
+        if type(head) is not nn.Linear or head.bias is not None:
+            raise TypeError(f"the head is {head}: a linear layer without bias and without an adapter is needed")
+        weight: Tensor = head.weight
+        return weight

@@ -3,10 +3,19 @@
 from pathvlm_r1.reward.completion import Completion, FinishReason, Judge, RewardTerm, Score
 from pathvlm_r1.reward.oracle import OracleJudge
 from pathvlm_r1.reward.rubric import RubricEvents, process_score
-from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy
+from pathvlm_r1.reward.signal import (
+    AccuracyKinds,
+    SignalCounts,
+    accuracy_kinds,
+    correctness,
+    is_without_signal,
+    signal_counts,
+)
+from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy, SoftOverlong
 from pathvlm_r1.reward.total import Missing, RewardTable, WeightedTerm, total_reward
 
 __all__ = [
+    "AccuracyKinds",
     "Completion",
     "CrossModalProcess",
     "FinishReason",
@@ -19,7 +28,13 @@ __all__ = [
     "RewardTerm",
     "RubricEvents",
     "Score",
+    "SignalCounts",
+    "SoftOverlong",
     "WeightedTerm",
+    "accuracy_kinds",
+    "correctness",
+    "is_without_signal",
     "process_score",
+    "signal_counts",
     "total_reward",
 ]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward.rubric import RubricEvents
+
+LOOP_WORDS = 8  # a run of words ...
+LOOP_REPEATS = 3  # ... that follows itself so often is a loop
 
 
 class FinishReason(StrEnum):
@@ -26,6 +30,22 @@ class Completion:
     text: str
     finish_reason: FinishReason
     token_count: int
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the limit of new tokens cut it off."""
+        return self.finish_reason is FinishReason.LENGTH
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no text."""
+        return not self.text.strip()
+
+    @property
+    def is_looping(self) -> bool:
+        """Whether some run of up to `LOOP_WORDS` words stands `LOOP_REPEATS` times in a row."""
+        words = self.text.split()
+        return any(_repeats(words, size) for size in range(1, LOOP_WORDS + 1))
 
 
 @dataclass(frozen=True)
@@ -60,3 +80,13 @@ class Judge(Protocol):
     def __call__(self, completion: Completion) -> RubricEvents | None:
         """The events of a completion's reasoning; None without a verdict."""
         ...
+
+
+def _repeats(words: Sequence[str], size: int) -> bool:
+    """Whether a run of `size` words follows itself often enough, in time linear in the words."""
+    repeated = 0
+    for word, earlier in zip(words[size:], words, strict=False):
+        repeated = repeated + 1 if word == earlier else 0
+        if repeated >= size * (LOOP_REPEATS - 1):
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""The three reward terms of the method: outcome accuracy, format, and the cross-modal process."""
+"""Reward terms: outcome accuracy, format and cross-modal process, which the method has, and a penalty on length."""
 
 from __future__ import annotations
 
@@ -58,3 +58,24 @@ class CrossModalProcess:
             return Score(None, "no verdict")
         reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
         return Score(process_score(events, self.coefficient), reason, events)
+
+
+@dataclass(frozen=True)
+class SoftOverlong:
+    """A penalty that grows with the tokens inside a buffer below the limit.
+
+        free = max_tokens - buffer_tokens
+        0 up to free, (free - length) / buffer_tokens up to max_tokens, where it is -1
+
+    Source: Yu et al. 2025 (DAPO), arXiv:2503.14476, equation 13.
+    """
+
+    max_tokens: int
+    buffer_tokens: int
+    name: str = "overlong"
+
+    def __call__(self, completion: Completion) -> Score:
+        """From -1 to 0."""
+        free = self.max_tokens - self.buffer_tokens
+        over = min(max(completion.token_count - free, 0), self.buffer_tokens)
+        return Score(-over / self.buffer_tokens, f"{completion.token_count} tokens, {free} are free")

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pathvlm_r1.config import CAPABILITIES, Capability
 from pathvlm_r1.model import EncodedPrompt, Policy
+from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
 from pathvlm_r1.rollout.cache import preallocated_cache
+from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding, draw
 from pathvlm_r1.rollout.steps import token_step
-
-
-@dataclass(frozen=True)
-class SampledCompletion:
-    """The tokens of one completion, up to and including its end token if it has one."""
-
-    token_ids: list[int]
-    log_probs: Tensor  # [C] float32 (float64 from such a model), of the tokens as they were sampled
-    is_ended: bool  # False: the cap cut it off
 
 
 class NativeEngine:
@@ -35,20 +28,21 @@ class NativeEngine:
         self.end_ids = list(end_ids)
         self.rows_per_batch = rows_per_batch
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """It samples from the trainer's own model."""
+        return CAPABILITIES["native"]
+
     @torch.no_grad()
     def sample(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
                generator: torch.Generator) -> list[list[SampledCompletion]]:  # fmt: skip
         """`group_size` completions for each prompt, in the order of the prompts."""
-        was_training = policy.training
-        policy.eval()  # dropout would sample from another network than the one that is trained
-        prompts_per_batch = max(1, self.rows_per_batch // group_size)
-        groups: list[list[SampledCompletion]] = []
-        for start in range(0, len(prompts), prompts_per_batch):
-            decoder = _Decoder(policy, prompts[start : start + prompts_per_batch], group_size, decoding, self.end_ids)
-            rows = decoder.run(generator)
-            groups += [rows[index : index + group_size] for index in range(0, len(rows), group_size)]
-        policy.train(was_training)
-        return groups
+
+        def decode(batch: Sequence[EncodedPrompt]) -> list[list[SampledCompletion]]:
+            return grouped(_Decoder(policy, batch, group_size, decoding, self.end_ids).run(generator), group_size)
+
+        with in_evaluation_mode(policy):
+            return by_length(prompts, max(1, self.rows_per_batch // group_size), decode)
 
 
 class _Decoder:
@@ -68,14 +62,9 @@ class _Decoder:
 
     def _prefill(self, prompts: Sequence[EncodedPrompt], group_size: int) -> None:
         """Run every prompt once; prompts are padded on the left."""
-        width = max(len(prompt.token_ids) for prompt in prompts)
         device = self.policy.device
-        input_ids = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
-        is_token = torch.zeros(len(prompts), width, dtype=torch.bool, device=device)
-        for row, prompt in enumerate(prompts):
-            start = width - len(prompt.token_ids)
-            input_ids[row, start:] = torch.tensor(prompt.token_ids)
-            is_token[row, start:] = True
+        input_ids, is_token = left_padded(prompts, device)
+        width = input_ids.shape[1]
         capacity = width + self.decoding.max_completion_tokens
         cache = preallocated_cache(self.policy.core.config.text_config.num_hidden_layers, capacity)
         positions = self.policy.positions(input_ids, is_token.long(), prompts)

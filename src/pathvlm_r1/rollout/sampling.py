@@ -10,11 +10,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Decoding:
-    """Settings of one sampling run; there are no others, so nothing of a shipped generation config can leak in."""
+    """Settings of one sampling run; there are no others, so nothing of a shipped generation config can leak in.
+
+    The filters act one after another, each on what the one before has left: temperature, top-k, top-p, min-p.
+    """
 
     max_completion_tokens: int
-    temperature: float  # 0: the most likely token
-    top_p: float = 1.0  # smallest set of tokens with at least this probability
+    temperature: float  # 0: the most likely token, which no filter removes
+    top_k: int = 0  # so many of the likeliest tokens; 0: all
+    top_p: float = 1.0  # smallest set of the likeliest tokens with at least this share of the probability; 1: all
+    min_p: float = 0.0  # tokens at least this times as likely as the likeliest; 0: all
 
 
 def draw(logits: Tensor, decoding: Decoding, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -27,24 +32,51 @@ def draw(logits: Tensor, decoding: Decoding, generator: torch.Generator) -> tupl
 
     Returns:
         token ids [N], and log-probs [N] under softmax(logits / temperature); greedy: under softmax(logits).
-        With top_p below 1 the log-prob is still that of the whole distribution.
+        With a filter the log-prob is still that of the whole distribution.
     """
     if decoding.temperature == 0:
         tokens = logits.argmax(dim=-1)
         return tokens, logits.log_softmax(dim=-1).gather(-1, tokens[:, None])[:, 0]
     log_probs = (logits / decoding.temperature).log_softmax(dim=-1)
-    probabilities = log_probs.exp()
-    if decoding.top_p < 1:
-        probabilities = nucleus(probabilities, decoding.top_p)
-    tokens = torch.multinomial(probabilities, 1, generator=generator)
+    tokens = torch.multinomial(filtered(log_probs.exp(), decoding), 1, generator=generator)
     return tokens[:, 0], log_probs.gather(-1, tokens)[:, 0]
 
 
-def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """The probabilities [N, V] with all but the smallest likeliest set that reaches `top_p` at 0.
+def filtered(probabilities: Tensor, decoding: Decoding) -> Tensor:
+    """The probabilities [N, V] with those that the decoding's filters remove at 0; the rest as it was."""
+    if decoding.top_k > 0:
+        probabilities = keep_top_k(probabilities, decoding.top_k)
+    if decoding.top_p < 1:
+        probabilities = keep_top_p(probabilities, decoding.top_p)
+    if decoding.min_p > 0:
+        probabilities = keep_min_p(probabilities, decoding.min_p)
+    return probabilities
+
+
+def keep_top_k(probabilities: Tensor, top_k: int) -> Tensor:
+    """All but the `top_k` likeliest at 0; what is as likely as the last of these stays too.
+
+    Source: Fan et al. 2018, Hierarchical Neural Story Generation, arXiv:1805.04833.
+    """
+    count = min(top_k, probabilities.shape[-1])
+    least = probabilities.topk(count, dim=-1).values[..., -1:]
+    return probabilities.masked_fill(probabilities < least, 0.0)
+
+
+def keep_top_p(probabilities: Tensor, top_p: float) -> Tensor:
+    """All but the smallest likeliest set with `top_p` of the mass at 0; of equally likely tokens lower ids come first.
 
     Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv:1904.09751, section 3.1.
     """
-    ordered, order = probabilities.sort(dim=-1, descending=True)
-    is_beyond = ordered.cumsum(dim=-1) - ordered >= top_p
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    mass_before = ordered.cumsum(dim=-1) - ordered
+    is_beyond = mass_before >= top_p * probabilities.sum(dim=-1, keepdim=True)
     return torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill(is_beyond, 0.0))
+
+
+def keep_min_p(probabilities: Tensor, min_p: float) -> Tensor:
+    """What is less than `min_p` times as likely as the likeliest at 0.
+
+    Source: Nguyen et al. 2024, Turning Up the Heat: Min-p Sampling, arXiv:2407.01082.
+    """
+    return probabilities.masked_fill(probabilities < min_p * probabilities.amax(dim=-1, keepdim=True), 0.0)

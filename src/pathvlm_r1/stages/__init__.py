@@ -1,20 +1,30 @@
 """Stages: the LightningModules of supervised fine-tuning (and pretraining) and of GRPO."""
 
+from pathvlm_r1.stages.experience import Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.sft import SFTModule
+from pathvlm_r1.stages.signal_callback import SignalCallback
+from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
+from pathvlm_r1.stages.token_budget import TokenBudget
 from pathvlm_r1.stages.validation import BestByValidation, ValidationAtEnd
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
     "BestByValidation",
+    "Collected",
+    "Collector",
     "FindingProbe",
     "GRPOModule",
     "GRPOSettings",
+    "Notice",
     "PictureBatch",
     "SFTModule",
+    "SignalCallback",
+    "SignalWatch",
+    "TokenBudget",
     "TrainingError",
     "ValidationAtEnd",
     "linear_decay",

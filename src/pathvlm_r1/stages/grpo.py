@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -18,48 +19,36 @@ from torch import Tensor
 
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import Batch
-from pathvlm_r1.evaluation import as_completion
-from pathvlm_r1.grpo import Normaliser, ObjectiveResult, whole_step
-from pathvlm_r1.model import Policy, Reference, SampleEncoder, TokenLogProbs, token_log_probs
+from pathvlm_r1.grpo import Objective, ObjectiveResult, Tokens, Totals, entropy_floor, whole_step
+from pathvlm_r1.model import Policy, PromptGroup, Reference, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, RewardTable
-from pathvlm_r1.rollout import Decoding, MicroBatch, Minibatch, NativeEngine, Rollout
-from pathvlm_r1.stages.faults import TrainingError, require_finite
+from pathvlm_r1.rollout import MicroBatch, Minibatch
+from pathvlm_r1.stages.experience import Collected, Collector, row_scores
+from pathvlm_r1.stages.faults import require_finite, require_own_sampler
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
-from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout, describe_update
+from pathvlm_r1.stages.telemetry import describe_entropy, describe_rewards, describe_rollout, describe_update
+from pathvlm_r1.stages.token_budget import TokenBudget, longest_case
 
-# In nats, between the log-probs of sampling and training: in float32 rounding is some 1e-6 and the largest must stay
-# below the limit; in reduced precision a single token may be off by tenths, and the mean must.
-MISMATCH_LIMIT = 1e-3
-MEAN_MISMATCH_LIMIT = 0.05
-FULL_PRECISIONS = ("32-true", "64-true")
-
-
-class Loss(Protocol):
-    """An objective with its own settings bound."""
-
-    def __call__(
-        self, log_probs: Tensor, old_log_probs: Tensor, reference_log_probs: Tensor | None, advantages: Tensor,
-        mask: Tensor, *, beta: float, normaliser: Normaliser,
-    ) -> ObjectiveResult:  # fmt: skip
-        """A micro-batch's share of the loss."""
-        ...
+OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 
 
 @dataclass(frozen=True)
 class GRPOSettings:
     """What the loop itself reads of `conf/stage/grpo.yaml`."""
 
-    group_size: int
     minibatches: int
     num_iterations: int
-    rows_per_forward: int
     beta: float
+    kl_in: Literal["loss", "reward"]
+    top_entropy: float
+    reference_every: int  # optimiser steps after which the reference follows the policy; 0: never
     stop_at: int  # optimiser steps after which the run ends
     learning_rate: float
     schedule: Schedule
     weight_decay: float
     gradient_clip: float
     shuffle_rewards: bool
+    filter_truncated: bool
 
 
 class GRPOModule(LightningModule):  # type: ignore[misc]
@@ -67,29 +56,29 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     Args:
         policy: what trains.
-        reference: the policy at step 0; None where beta is 0.
-        encoder: prompts under the contract.
-        reward: scores groups of completions.
-        engine: samples them.
-        decoding: at the policy's own temperature.
-        advantages: from total rewards [B, G] to advantages [B, G].
-        loss: the objective.
+        reference: the policy at step 0, or as it was synchronised last; None where beta is 0.
+        collector: samples groups and rewards them.
+        total: from rewards to the total of every completion [B, G].
+        advantages: from totals [B, G] to advantages [B, G].
+        objective: the loss.
+        budget: tokens of one forward pass.
         settings: of the loop.
         seed: of sampling.
         folder: the run's, for what a fault leaves behind.
+        on_rollout: is given every rollout.
     """
 
     def __init__(
-        self, *, policy: Policy, reference: Reference | None, encoder: SampleEncoder,
-        reward: Callable[[Sequence[Sequence[Completion]]], RewardTable], engine: NativeEngine, decoding: Decoding,
-        advantages: Callable[[Tensor], Tensor], loss: Loss, settings: GRPOSettings, seed: int, folder: Path,
-        on_rollout: Callable[[int, Sequence[Sequence[Completion]], RewardTable], None],
+        self, *, policy: Policy, reference: Reference | None, collector: Collector,
+        total: Callable[[RewardTable], Tensor], advantages: Callable[[Tensor], Tensor], objective: Objective,
+        budget: TokenBudget, settings: GRPOSettings, seed: int, folder: Path,
+        on_rollout: OnRollout,
     ) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
-        self.policy, self.reference, self.encoder = policy, reference, encoder
-        self.reward, self.engine, self.decoding = reward, engine, decoding
-        self.advantages, self.loss, self.settings = advantages, loss, settings
+        self.policy, self.reference, self.collector = policy, reference, collector
+        self.total, self.advantages, self.objective = total, advantages, objective
+        self.budget, self.settings = budget, settings
         self.generator = torch.Generator().manual_seed(seed)  # on the policy's device from `on_fit_start` on
         self.seed = seed
         self._generator_state: Tensor | None = None  # of a resumed run, until its generator is there
@@ -100,114 +89,188 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.policy.train()  # weights are loaded in evaluation mode, where gradient checkpointing is silently off
         if self.reference is not None:
             self.reference.move_to(self.device)
-        self.generator = torch.Generator(device=self.device).manual_seed(self.seed)
-        if self._generator_state is not None:
+        own_seed = self.seed + self.global_rank + self.global_step * self.trainer.world_size
+        self.generator = torch.Generator(device=self.device).manual_seed(own_seed)
+        if self._generator_state is not None and self.trainer.world_size == 1:  # a checkpoint holds the first one's
             self.generator.set_state(self._generator_state)
 
     def training_step(self, samples: list[Sample]) -> None:
+        collected = self.collector.collect(self.policy, samples, self.generator)
+        self.find_budget(collected)
         started = time.perf_counter()
-        rollout = self.roll_out(samples)
-        sampled = time.perf_counter()
-        groups = self.completions(samples, rollout)
-        rewards = self.reward(groups)
-        rewarded = time.perf_counter()
-        advantages = self.advantages(self.dealt(rewards.total))  # [B, G]
-        results = self.learn(rollout, advantages, rewards.counted)
-        seconds = {"rollout": sampled - started, "reward": rewarded - sampled, "update": time.perf_counter() - rewarded}
+        pairs = collected.rollout.pairs
+        reference = None if self.reference is None else row_scores(self.reference.log_probs, pairs, self.budget)
+        old = None if self.collector.is_own_model else row_scores(self.own_scores, pairs, self.budget)
+        advantages = self.compared(self.dealt(self.penalised(collected, reference)))
+        is_counted = collected.rewards.counted
+        if self.settings.filter_truncated:
+            is_counted = is_counted & collected.is_ended
+        minibatches = collected.rollout.minibatches(
+            advantages, is_counted, self.settings.minibatches, old=old,
+            reference=reference if self.settings.kl_in == "loss" else None,
+        )  # fmt: skip
+        scored = time.perf_counter()
+        results = self.learn(minibatches)
+        seconds = collected.seconds | {"log_probs": scored - started, "update": time.perf_counter() - scored}
         self.trainer.datamodule.batches_done += 1
-        self.on_rollout(self.global_step, groups, rewards)
-        self.log_dict(
-            describe_rollout(rollout, groups, seconds) | describe_rewards(rewards) | describe_update(results),
-            batch_size=1,
+        self.on_rollout(self.global_step, collected.groups, collected.rewards)
+        described = describe_rollout(collected.rollout, collected.groups, seconds)
+        described |= {
+            "grpo/resampled_groups": float(collected.resampled),
+            "grpo/discarded_tokens": float(collected.discarded_tokens),
+            "grpo/filtered": float((collected.rewards.counted & ~is_counted).sum()),
+        }
+        self.log_dict(described | describe_rewards(collected.rewards) | describe_update(results), batch_size=1)
+
+    def find_budget(self, collected: Collected) -> None:
+        """Before the first step, where running out of memory is an exception and not the end of the process."""
+        if self.budget.is_found or self.device.type != "cuda":
+            return
+        longest = max(collected.rollout.prompts, key=lambda prompt: len(prompt.token_ids))
+        cap = self.collector.decoding.max_completion_tokens
+        self.budget.find(
+            longest_case(self.policy, longest, completion_tokens=cap, group_size=self.collector.group_size)
         )
 
-    def roll_out(self, samples: Sequence[Sample]) -> Rollout:
-        """G completions for every sample's prompt."""
-        prompts = [self.encoder.prompt(sample) for sample in samples]
-        groups = self.engine.sample(self.policy, prompts, self.settings.group_size, self.decoding, self.generator)
-        return Rollout(tuple(prompts), tuple(tuple(group) for group in groups))
-
-    def completions(self, samples: Sequence[Sample], rollout: Rollout) -> list[list[Completion]]:
-        """The sampled tokens as texts, each with the sample that it answers."""
-        encoder = self.encoder.encoder
-        return [
-            [as_completion(sampled, sample, encoder) for sampled in group]
-            for sample, group in zip(samples, rollout.groups, strict=True)
+    def penalised(self, collected: Collected, reference: Sequence[Tensor] | None) -> Tensor:
+        """The totals [B, G], less beta times each completion's divergence where that is paid in reward."""
+        total = self.total(collected.rewards)
+        if reference is None or self.settings.kl_in == "loss":
+            return total
+        sampled = [completion.log_probs for completion in collected.rollout.completions]
+        divergences = [
+            float(self.objective.kl(own, kept.to(own)).sum()) for own, kept in zip(sampled, reference, strict=True)
         ]
+        self.log("grpo/kl_in_reward", sum(divergences) / len(divergences), batch_size=1)
+        return total - self.settings.beta * total.new_tensor(divergences).view_as(total)
 
     def dealt(self, total: Tensor) -> Tensor:
-        """The total rewards [B, G]; in the negative control dealt out among all completions at random."""
+        """The totals [B, G]; in the negative control dealt out among all completions at random."""
         if not self.settings.shuffle_rewards:
             return total
         order = torch.randperm(total.numel(), generator=self.generator, device=self.generator.device)
         return total.flatten()[order.to(total.device)].view_as(total)
 
-    def learn(self, rollout: Rollout, advantages: Tensor, is_counted: Tensor) -> list[ObjectiveResult]:
+    def compared(self, total: Tensor) -> Tensor:
+        """Advantages [B, G]; statistics of the batch are over the groups of all processes."""
+        everyone = self.all_gather(total.to(self.device)).view(-1, total.shape[-1])
+        start = self.global_rank * len(total)
+        return self.advantages(everyone)[start : start + len(total)].to(total.device)
+
+    def learn(self, minibatches: Sequence[Minibatch]) -> list[ObjectiveResult]:
         """`num_iterations` passes over the rollout; stops inside one when the run's optimiser steps are done."""
         results: list[ObjectiveResult] = []
         for iteration in range(self.settings.num_iterations):
-            for minibatch in rollout.minibatches(advantages, is_counted, self.settings.minibatches):
+            for minibatch in minibatches:
                 if self.global_step >= self.settings.stop_at:
                     return results
                 results.append(self.update(minibatch, is_on_policy=iteration == 0 and not results))
+                every = self.settings.reference_every
+                if self.reference is not None and every > 0 and self.global_step % every == 0:
+                    self.reference.follow(self.policy)
         return results
 
     def update(self, minibatch: Minibatch, *, is_on_policy: bool) -> ObjectiveResult:
-        """One optimiser step; with beta 0 the reference is never run."""
-        normaliser = self.over_processes(Normaliser(len(minibatch.rows), minibatch.counted_tokens))
-        shares, entropies = [], []
-        for batch in minibatch.micro_batches(self.settings.rows_per_forward):
-            share, current = self.objective(batch, normaliser)
-            if is_on_policy:
-                self.check_sampler(current, batch)
-            require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
-            self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
-            shares.append(share.detached())
-            entropies.append(current.entropy[current.mask])
-        self.log("grpo/entropy", torch.cat(entropies).mean(), batch_size=1)
+        """One optimiser step; where memory runs out it begins again in smaller passes."""
+        totals = self.totals(minibatch)
+        while True:
+            try:
+                shares = self.accumulate(minibatch, totals, is_on_policy=is_on_policy)
+                break
+            except torch.OutOfMemoryError:
+                if self.trainer.world_size > 1:
+                    raise  # the other processes are in the middle of the same step
+                self.zero_grad(set_to_none=True)
+                self.budget.halve()
         self.log("grpo/learning_rate", current_rate(self), batch_size=1)
-        norm = apply_gradients(self, self.settings.gradient_clip)
-        self.log("grpo/gradient_norm", norm, batch_size=1)
+        self.log("grpo/gradient_norm", apply_gradients(self, self.settings.gradient_clip), batch_size=1)
         return whole_step(shares)
 
-    def objective(self, batch: MicroBatch, normaliser: Normaliser) -> tuple[ObjectiveResult, TokenLogProbs]:
-        """The loss of a micro-batch, and the policy's log-probs."""
-        current = token_log_probs(self.policy, batch.groups)
-        reference = self.reference.log_probs(batch.groups) if self.reference is not None else None
-        mask = current.mask & batch.is_counted.to(self.device)[:, None]
-        result = self.loss(
-            current.log_probs, batch.old_log_probs.to(self.device), reference,
-            batch.advantages.to(self.device, current.log_probs.dtype), mask,
-            beta=self.settings.beta, normaliser=normaliser,
-        )  # fmt: skip
-        return result, current
+    def accumulate(self, minibatch: Minibatch, totals: Totals, *, is_on_policy: bool) -> list[ObjectiveResult]:
+        """The gradient of a minibatch, pass by pass."""
+        shares, scored = [], []
+        batches = list(minibatch.micro_batches(self.budget.tokens))
+        for index, batch in enumerate(batches):
+            with self.reduced(is_last=index == len(batches) - 1):
+                current = self.current(batch.groups)
+                if is_on_policy and batch.sampler_log_probs is None:
+                    self.check_sampler(current, batch)
+                share = self.objective(self.tokens(batch, current), totals, beta=self.loss_beta)
+                require_finite(share.loss, step=self.global_step, folder=self.folder, batch=self.described(batch))
+                self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
+            shares.append(share.detached())
+            scored.append(current)
+        self.log_dict(describe_entropy(scored), batch_size=1)
+        return shares
+
+    def current(self, groups: Sequence[PromptGroup]) -> TokenLogProbs:
+        """What the policy says now, with the gradients that the objective asks for."""
+        return token_log_probs(self.policy, groups, with_entropy_gradient=self.objective.entropy_bonus > 0)
+
+    def own_scores(self, groups: Sequence[PromptGroup]) -> Tensor:
+        """[N, C] log-probs under the policy, where the engine's are another's."""
+        return self.current(groups).log_probs
+
+    @property
+    def loss_beta(self) -> float:
+        """Weight of the divergence in the loss: 0 where it is paid in reward."""
+        return self.settings.beta if self.settings.kl_in == "loss" else 0.0
+
+    def tokens(self, batch: MicroBatch, current: TokenLogProbs) -> Tokens:
+        """A micro-batch for the objective, on the policy's device."""
+        dtype = current.log_probs.dtype
+
+        def here(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.to(self.device, dtype)
+
+        return Tokens(
+            log_probs=current.log_probs,
+            old_log_probs=batch.old_log_probs.to(self.device, dtype),
+            advantages=batch.advantages.to(self.device, dtype),
+            mask=current.mask & batch.is_counted.to(self.device)[:, None],
+            reference_log_probs=here(batch.reference_log_probs),
+            sampler_log_probs=here(batch.sampler_log_probs),
+            entropy=current.entropy,
+        )
+
+    def totals(self, minibatch: Minibatch) -> Totals:
+        """What the optimiser step averages over, in all processes together."""
+        own = torch.tensor([len(minibatch.rows), minibatch.counted_tokens], device=self.device)
+        rows, tokens = self.all_gather(own).view(-1, 2).sum(dim=0).tolist()
+        if self.settings.top_entropy == 1:
+            return Totals(rows, tokens)
+        entropies = self.entropies(minibatch)
+        floor = entropy_floor(entropies, self.settings.top_entropy)
+        return Totals(rows, tokens, entropy_floor=floor, top_tokens=int((entropies >= floor).sum()))
+
+    def entropies(self, minibatch: Minibatch) -> Tensor:
+        """[T] of every counted token of the optimiser step, all processes together."""
+        counted = [(row.prompt, row.completion.token_ids) for row in minibatch.rows if row.is_counted]
+        scores = row_scores(lambda groups: self.current(groups).entropy, counted, self.budget)
+        own = torch.cat([*scores, torch.zeros(0)])  # a step may have nothing that counts
+        most = int(self.all_gather(torch.tensor(len(own), device=self.device)).max())
+        filled = torch.full((most,), torch.nan, dtype=own.dtype, device=self.device)
+        filled[: len(own)] = own.to(self.device)
+        everyone: Tensor = self.all_gather(filled).flatten()
+        return everyone[~everyone.isnan()]
+
+    def reduced(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Gradients are averaged over processes at a step's last pass alone: passes may differ in number."""
+        model = self.trainer.strategy.model
+        if is_last or not hasattr(model, "no_sync"):
+            return nullcontext()
+        found: AbstractContextManager[None] = model.no_sync()
+        return found
 
     def check_sampler(self, current: TokenLogProbs, batch: MicroBatch) -> None:
-        """Before the first update the trainer must find the sampler's own log-probs again.
-
-        Raises:
-            TrainingError: they differ by more than rounding: other weights, or settings that only one side knows.
-        """
+        """Before the first update the trainer must find the sampler's own log-probs again."""
         difference = (current.log_probs.detach() - batch.old_log_probs.to(self.device)).abs()[current.mask]
         self.log("grpo/sampler_mismatch", float(difference.max()), batch_size=1)
-        is_full = self.trainer.precision in FULL_PRECISIONS
-        mismatch = float(difference.max() if is_full else difference.mean())
-        limit = MISMATCH_LIMIT if is_full else MEAN_MISMATCH_LIMIT
-        if mismatch > limit:
-            raise TrainingError(
-                f"sampling and training log-probs differ by {mismatch:.3g} nats before the first update (rounding is "
-                f"below {limit}): the sampler does not sample from the policy that is trained."
-            )
-
-    def over_processes(self, normaliser: Normaliser) -> Normaliser:
-        """The counts of all processes together."""
-        own = torch.tensor([normaliser.rows, normaliser.tokens], device=self.device)
-        counts = self.all_gather(own).view(-1, 2).sum(dim=0)
-        return Normaliser(int(counts[0]), int(counts[1]))
+        require_own_sampler(difference, precision=self.trainer.precision)
 
     def described(self, batch: MicroBatch) -> dict[str, Any]:
         """A micro-batch as text, for inspection."""
-        decode = self.encoder.encoder.decode
+        decode = self.collector.encoder.encoder.decode
         return {
             "prompts": [decode(group.prompt.token_ids) for group in batch.groups],
             "completions": [decode(ids) for group in batch.groups for ids in group.completions],
@@ -225,6 +288,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sampling_generator"] = self.generator.get_state()
+        if self.reference is not None and self.settings.reference_every > 0:
+            checkpoint["reference"] = self.reference.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._generator_state = checkpoint["sampling_generator"]
+        if self.reference is not None and "reference" in checkpoint:
+            self.reference.load_state(checkpoint["reference"])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from pathvlm_r1.data.lookups import LESSON_WINDOW, Lesson, LookUp
-from pathvlm_r1.model import EncodedPrompt, EncodedRow, Encoder, Policy
+from pathvlm_r1.model import EncodedPrompt, EncodedRow, Encoder, Policy, head_log_probs
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.optimisation import inverse_decay, muon_and_adamw
 
@@ -69,7 +69,6 @@ def look_up_loss(policy: Policy, encoder: Encoder, tasks: Sequence[LookUp]) -> t
             is_last.append(index == len(task.pieces) - 1)
     batch = encoder.batch([EncodedRow(EncodedPrompt(ids, None, None), []) for ids in token_ids]).to(policy.device)
     states = policy.hidden_states(batch)[rows, places]  # [pieces, D]
-    logits = policy.core.lm_head(states)  # [pieces, V]
-    targets = torch.tensor(letters, device=policy.device)
-    is_right = (logits.argmax(dim=-1) == targets)[torch.tensor(is_last, device=policy.device)]
-    return nn.functional.cross_entropy(logits, targets), float(is_right.double().mean())
+    scores = head_log_probs(states, policy.head_weight, torch.tensor(letters, device=policy.device))
+    is_right = scores.is_likeliest[torch.tensor(is_last, device=policy.device)]
+    return -scores.log_probs.mean(), float(is_right.double().mean())

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric
 
 from pathvlm_r1.data.stream import Batch
-from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch
+from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch, head_log_probs
 from pathvlm_r1.stages.faults import require_finite
 from pathvlm_r1.stages.optimisation import Optimizers, Schedule, adamw, apply_gradients, current_rate, scheduled
 
@@ -25,10 +25,8 @@ def supervised_loss(policy: Policy, batch: TokenBatch) -> tuple[Tensor, Tensor]:
     targets = batch.labels[:, 1:]
     is_learned = targets != IGNORED
     hidden = policy.hidden_states(batch)[:, :-1][is_learned]  # [tokens, D]
-    logits = policy.core.lm_head(hidden)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    right = (logits.argmax(dim=-1) == targets[is_learned]).sum()
-    return nn.functional.cross_entropy(logits, targets[is_learned], reduction="sum"), right
+    scores = head_log_probs(hidden, policy.head_weight, targets[is_learned])  # no id suppressed, temperature 1
+    return -scores.log_probs.sum(), scores.is_likeliest.sum()
 
 
 def learned_tokens(batches: Sequence[TokenBatch]) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor
 
 from pathvlm_r1.grpo import ObjectiveResult
-from pathvlm_r1.reward import Completion, FinishReason, RewardTable
+from pathvlm_r1.model import TokenLogProbs
+from pathvlm_r1.reward import Completion, RewardTable, accuracy_kinds, is_without_signal
 from pathvlm_r1.rollout import Rollout
-
-LOOP_WORDS = 8  # a run of words ...
-LOOP_REPEATS = 3  # ... that follows itself so often is a loop
 
 
 def describe_rollout(
@@ -25,9 +24,9 @@ def describe_rollout(
     return {
         "grpo/completion_tokens": float(lengths.mean()),
         "grpo/completion_tokens_max": float(lengths.max()),
-        "grpo/cap_hits": float(sum(c.finish_reason is FinishReason.LENGTH for c in completions)),
-        "grpo/empty": float(sum(not c.text.strip() for c in completions)),
-        "grpo/looping": float(sum(is_looping(c.text) for c in completions)),
+        "grpo/cap_hits": float(sum(c.is_capped for c in completions)),
+        "grpo/empty": float(sum(c.is_empty for c in completions)),
+        "grpo/looping": float(sum(c.is_looping for c in completions)),
         "grpo/prompts": float(len(rollout.prompts)),
         **{f"grpo/seconds/{phase}": value for phase, value in seconds.items()},
         "grpo/tokens_per_second": tokens / max(sum(seconds.values()), 1e-9),
@@ -47,43 +46,53 @@ def describe_rewards(rewards: RewardTable) -> dict[str, float]:
 
 def describe_groups(rewards: RewardTable) -> dict[str, float]:
     """Shares of groups whose accuracy is all 0, all 1 or mixed, and of those whose total gives no gradient."""
-    shares = {"grpo/groups/no_signal": _share(rewards.total.amax(dim=-1) == rewards.total.amin(dim=-1))}
+    shares = {"grpo/groups/no_signal": _share(is_without_signal(rewards.total))}
     accuracy = rewards.terms.get("accuracy")
     if accuracy is not None:
-        is_zero, is_one = (accuracy == 0).all(dim=-1), (accuracy == 1).all(dim=-1)
+        kinds = accuracy_kinds(accuracy)
         shares |= {
-            "grpo/groups/all_zero": _share(is_zero),
-            "grpo/groups/all_one": _share(is_one),
-            "grpo/groups/mixed": _share(~is_zero & ~is_one),
+            "grpo/groups/all_zero": _share(kinds.all_zero),
+            "grpo/groups/all_one": _share(kinds.all_one),
+            "grpo/groups/mixed": _share(kinds.mixed),
         }
     return shares
 
 
 def describe_update(results: Sequence[ObjectiveResult]) -> dict[str, float]:
-    """The mean over the optimiser steps of one rollout."""
+    """Means and extremes over the optimiser steps of one rollout.
+
+    The effective sample size is (mean r)^2 / mean r^2 over the tokens: 1 on policy, less the more few tokens outweigh.
+    """
     if not results:
         return {}
-    described = {
-        "grpo/loss": _mean([result.loss for result in results]),
-        "grpo/ratio": _mean([result.ratio_mean for result in results]),
-        "grpo/ratio_max": max(float(result.ratio_max) for result in results),
-        "grpo/clip_fraction_low": _mean([result.clip_fraction_low for result in results]),
-        "grpo/clip_fraction_high": _mean([result.clip_fraction_high for result in results]),
-    }
-    divergences = [result.kl_mean for result in results if result.kl_mean is not None]
-    return described | ({"grpo/kl": _mean(divergences), "grpo/kl_first": float(divergences[0])} if divergences else {})
+    described = {"grpo/loss": _mean([result.loss for result in results])}
+    described |= {f"grpo/{name}": _mean([result.means[name] for result in results]) for name in results[0].means}
+    for name in results[0].largest:
+        described[f"grpo/{name}"] = max(float(result.largest[name]) for result in results)
+    for name in results[0].smallest:
+        described[f"grpo/{name}"] = min(float(result.smallest[name]) for result in results)
+    square = described.pop("grpo/ratio_square")
+    described["grpo/effective_sample_size"] = described["grpo/ratio"] ** 2 / square if square > 0 else 0.0
+    if "kl" in results[0].means:
+        described["grpo/kl_first"] = float(results[0].means["kl"])
+    return {name: value for name, value in described.items() if isfinite(value)}  # extremes over no token are not
 
 
-def is_looping(text: str) -> bool:
-    """Whether some run of up to `LOOP_WORDS` words stands `LOOP_REPEATS` times in a row."""
-    words = text.split()
-    for size in range(1, LOOP_WORDS + 1):
-        repeated = 0
-        for word, earlier in zip(words[size:], words, strict=False):
-            repeated = repeated + 1 if word == earlier else 0
-            if repeated >= size * (LOOP_REPEATS - 1):
-                return True
-    return False
+def describe_entropy(scored: Sequence[TokenLogProbs]) -> dict[str, float]:
+    """Mean entropy of the policy in nats, over all tokens and over each quarter of the completions."""
+    entropies = torch.cat([passed.entropy.detach()[passed.mask] for passed in scored])
+    places = torch.cat([_quarters(passed.mask)[passed.mask] for passed in scored])
+    described = {"grpo/entropy": float(entropies.mean())}
+    for quarter in range(4):
+        if (places == quarter).any():
+            described[f"grpo/entropy/quarter_{quarter + 1}"] = float(entropies[places == quarter].mean())
+    return described
+
+
+def _quarters(mask: Tensor) -> Tensor:
+    """[N, C]: in which quarter of its completion a token stands, 0 to 3."""
+    places = mask.long().cumsum(dim=-1) - 1
+    return 4 * places // mask.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
 def _share(flags: Tensor) -> float:

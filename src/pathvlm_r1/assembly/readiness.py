@@ -1,0 +1,109 @@
+"""The check of a checkpoint before GRPO: its own completions of fixed prompts, rewarded and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich import get_console
+
+from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.engines import engine_of
+from pathvlm_r1.assembly.evaluating import answering_policy
+from pathvlm_r1.assembly.policies import found_checkpoint
+from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.config import ConfigError, ReadinessConfig
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import Sample
+from pathvlm_r1.data.stream import shuffled_index
+from pathvlm_r1.evaluation import Readiness, as_completion, measure_readiness, readiness_table
+from pathvlm_r1.model import Policy, SampleEncoder
+from pathvlm_r1.reward import Completion, Missing, total_reward
+from pathvlm_r1.rollout import Decoding
+from pathvlm_r1.tracking import ensure_writable, progress_over, write_json
+
+
+def check_readiness(config: ReadinessConfig) -> Readiness:
+    """Sample, reward, judge; show the table and write what `out` asks for.
+
+    Raises:
+        ConfigError: the checkpoint, the split or `out` cannot be used; before anything is loaded.
+        DatasetError: the data cannot be used.
+        TrackingError: `out` cannot be written.
+    """
+    found_checkpoint(config.model.checkpoint)
+    _require_out(config.out)
+    samples = _asked(config)
+    readiness = _measured(config, samples)
+    _show(config, readiness)
+    if config.out is not None:
+        write_json(Path(config.out).expanduser(), as_json(config, readiness))
+    return readiness
+
+
+def as_json(config: ReadinessConfig, readiness: Readiness) -> dict[str, object]:
+    """The numbers with what they were measured on."""
+    return asdict(readiness) | {
+        "checkpoint": config.model.checkpoint,
+        "dataset": config.dataset.name,
+        "split": config.split,
+        "reward": asdict(config.reward),
+        "temperature": config.temperature,
+        "max_completion_tokens": config.model.max_completion_tokens,
+        "seed": config.seed,
+    }
+
+
+def _asked(config: ReadinessConfig) -> list[Sample]:
+    """The prompts that a run of this seed begins with."""
+    samples = load_samples(config.dataset, config.split)
+    if config.n > len(samples):
+        raise ConfigError(f"n={config.n}: split={config.split} of {config.dataset.name} has {len(samples)} questions")
+    return [samples[shuffled_index(len(samples), position, seed=config.seed)] for position in range(config.n)]
+
+
+def _measured(config: ReadinessConfig, samples: Sequence[Sample]) -> Readiness:
+    loaded = answering_policy(config.model, config.trainer)
+    encoder = SampleEncoder(loaded.encoder, Contract())
+    sampled = _groups(config, encoder, loaded.policy, samples)
+    groups = list(progress_over(sampled, f"{config.group_size} completions a prompt", len(samples)))
+    terms = reward_terms(config.reward, encoder.contract)
+    return measure_readiness(
+        groups, total_reward(groups, terms, Missing(config.reward.missing)), contract=encoder.contract,
+        prompts_per_step=config.prompts_per_step, seed=config.seed, replicates=config.replicates,
+    )  # fmt: skip
+
+
+def _groups(
+    config: ReadinessConfig, encoder: SampleEncoder, policy: Policy, samples: Sequence[Sample]
+) -> Iterator[list[Completion]]:
+    """One group per sample, as the GRPO stage would sample it."""
+    engine = engine_of(config.rollout, encoder.encoder.end_ids)
+    decoding = Decoding(config.model.max_completion_tokens, config.temperature)
+    generator = torch.Generator(device=policy.device).manual_seed(config.seed)
+    size = max(1, config.rollout.rows_per_batch // config.group_size)
+    for start in range(0, len(samples), size):
+        asked = samples[start : start + size]
+        prompts = [encoder.prompt(sample) for sample in asked]
+        sampled = engine.sample(policy, prompts, config.group_size, decoding, generator)
+        for sample, group in zip(asked, sampled, strict=True):
+            yield [as_completion(completion, sample, encoder.encoder) for completion in group]
+
+
+def _require_out(out: str | None) -> None:
+    if out is None:
+        return
+    path = Path(out).expanduser()
+    if path.is_dir():
+        raise ConfigError(f"out={out}: is a folder; name a file in it, out={path / 'readiness.json'}")
+    ensure_writable(path.parent)
+
+
+def _show(config: ReadinessConfig, readiness: Readiness) -> None:
+    console = get_console()
+    label = f"{config.model.checkpoint} on {config.split} of {config.dataset.name}, reward={config.reward.name}"
+    sampled = f"{readiness.prompts} prompts, {config.group_size} completions each at temperature {config.temperature:g}"
+    for shown in (f"{label}: {sampled}", readiness_table(readiness), readiness.verdict.sentence):
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,39 @@
+"""The metrics of a GRPO step: their names, which dashboards rely on, and their values on made-up rollouts."""
+
+import pytest
+from graded_groups import ACCURACY, FORMAT, groups_of, rewarded
+from tiny import as_sampled, prompts
+
+from pathvlm_r1.rollout import Rollout
+from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout
+
+WORDS = ["rrrr", "wwww", "rrwb", "celw"]
+
+
+def test_groups_are_counted_by_accuracy_and_by_their_signal():
+    described = describe_rewards(rewarded(groups_of(*WORDS)))
+    shares = {name: value for name, value in described.items() if name.startswith("grpo/groups/")}
+    assert shares == {
+        "grpo/groups/no_signal": 0.5, "grpo/groups/all_zero": 0.5, "grpo/groups/all_one": 0.25,
+        "grpo/groups/mixed": 0.25,
+    }  # fmt: skip
+    assert described["grpo/reward/accuracy"] == pytest.approx(7 / 16)
+    assert described["grpo/missing/accuracy"] == 0
+
+
+def test_a_reward_without_accuracy_has_no_groups_by_accuracy():
+    described = describe_rewards(rewarded(groups_of(*WORDS), FORMAT))
+    assert {name for name in described if "groups" in name} == {"grpo/groups/no_signal"}
+    assert "grpo/groups/mixed" in describe_rewards(rewarded(groups_of(*WORDS), ACCURACY))
+
+
+def test_completions_that_were_cut_are_empty_or_loop_are_counted_from_the_first_rollout_on():
+    groups = groups_of(*WORDS)
+    rollout = Rollout(tuple(prompts([None] * 4)), tuple(tuple(as_sampled([1, 2]) for _ in group) for group in groups))
+    described = describe_rollout(rollout, groups, {"rollout": 2.0, "update": 1.0})
+    assert (described["grpo/cap_hits"], described["grpo/empty"], described["grpo/looping"]) == (1, 1, 1)
+    lengths = [completion.token_count for group in groups for completion in group]
+    assert described["grpo/completion_tokens"] == pytest.approx(sum(lengths) / 16)
+    assert described["grpo/completion_tokens_max"] == max(lengths)
+    assert described["grpo/tokens_per_second"] == pytest.approx(sum(lengths) / 3)
+    assert described["grpo/prompts"] == 4
