@@ -80,6 +80,7 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
 def time_phases(module: GRPOModule, clock: Clock) -> None:
     """Charge seconds to rollout, reward and log-probs; the rest is the update."""
     collector, reference = module.collector, module.reference
+    collector.encoder.prompt = clock.timed("rollout", collector.encoder.prompt)
     collector.engine.sample = clock.timed("rollout", collector.engine.sample)
     module.collector = replace(collector, reward=clock.timed("reward", collector.reward))
     module.current = clock.timed("log_probs", module.current)
