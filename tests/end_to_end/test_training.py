@@ -188,7 +188,11 @@ def test_training_moves_the_language_model_and_leaves_the_vision_tower_bit_equal
 
 def test_help_lists_the_groups_with_their_choices_and_gives_examples():
     for name, expected in {
-        "train": ("stage: grpo, pretrain, sft", "reward: accuracy, accuracy_format, dual, process", "resume="),
+        "train": (
+            "stage: grpo, pretrain, sft",
+            "reward: accuracy, accuracy_format, dual, dual_overlong, process",
+            "resume=",
+        ),
         "eval": ("evaluation: greedy, sampled", "task: evaluate, predict, rl_readiness", "runs="),
     }.items():
         outcome = entry(name, "--help")

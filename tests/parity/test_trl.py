@@ -72,7 +72,7 @@ CASES = {
     "gspo": Case("gspo", GSPO, {"epsilon_low": 3e-3, "epsilon_high": 4e-3}),
     "sapo": Case("sapo", {"loss_type": "sapo"}, cancelled=0.5),  # 2 A at ratio 1, and advantages sum to 0
     "two-sided clip": Case("grpo", {"delta": 1.25}, {"ratio_cap": 1.25}),
-    "top entropy": Case("grpo", {"top_entropy_quantile": 0.4}, top_entropy=0.4),
+    "top entropy": Case("grpo", {"top_entropy_quantile": 0.4}, top_entropy=0.4, cancelled=0.1),  # signs of A
     "entropy bonus": Case("grpo", {"entropy_coef": 0.05}, entropy_bonus=0.05),
     "batch std": Case("grpo", {"scale_rewards": "batch"}, advantages=batch_relative_advantages),
     "mean only": Case("grpo", {"scale_rewards": "none"}, advantages=centred_advantages),
