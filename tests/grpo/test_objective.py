@@ -55,21 +55,21 @@ def assert_nothing_outside_the_mask_matters(objective, batch):
 
 
 @each_name
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(batch=batches)
 def test_loss_and_gradient_equal_a_loop_in_plain_python(name, batch):
     assert_equals_brute_force(*SHIPPED[name], batch)
 
 
 @pytest.mark.parametrize("kl", [k1, k2])
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(batch=batches)
 def test_the_other_estimators_enter_the_loss_likewise(kl, batch):
     objective, parts = SHIPPED["grpo"]
     assert_equals_brute_force(replace(objective, kl=kl), parts._replace(kl=kl.__name__), batch)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(batch=batches)
 def test_the_two_sided_clip_equals_a_loop_in_plain_python(batch):
     assert_equals_brute_force(*shipped("grpo", ratio_cap=1.5), batch)
@@ -100,13 +100,13 @@ def test_another_average_pairing_or_sign_is_caught(wrong):
 
 
 @pytest.mark.parametrize("name", SPLITTABLE)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(batch=batches, micro_batch_rows=integers(1, 6), seed=integers(0, 2**32 - 1))
 def test_micro_batches_add_up_to_the_step_in_any_order_and_split(name, batch, micro_batch_rows, seed):
     assert_same_however_split(SHIPPED[name][0], batch, micro_batch_rows, seed)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(batch=batches, micro_batch_rows=integers(1, 6), share=floats(0.1, 1))
 def test_so_they_do_with_a_top_entropy_mask_and_an_entropy_bonus(batch, micro_batch_rows, share):
     entropies = batch.entropy[batch.mask]
@@ -127,7 +127,7 @@ def test_a_micro_batch_that_takes_itself_for_the_step_is_caught():
 
 
 @each_name
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(batch=batches)
 def test_what_stands_outside_the_mask_changes_neither_loss_nor_gradient(name, batch):
     assert_nothing_outside_the_mask_matters(SHIPPED[name][0], batch)

@@ -18,7 +18,7 @@ GRPO = SHIPPED["grpo"][0]
 
 
 @each_name
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(batch=batches)
 def test_at_ratio_1_the_clip_does_nothing(name, batch):
     on_policy = replace(batch, old_log_probs=batch.log_probs)
