@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from tiny import tiny_policy
 
-from pathvlm_r1.model import EncodedPrompt
-from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
+from pathvlm_r1.model import EncodedPrompt, in_evaluation_mode
+from pathvlm_r1.rollout.batches import by_length, grouped, left_padded
 
 
 def prompts_of(lengths):

@@ -2,9 +2,7 @@
 
 import pytest
 from graded_groups import ACCURACY, FORMAT, groups_of, rewarded
-from tiny import as_sampled, prompts
 
-from pathvlm_r1.rollout import Rollout
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout
 
 WORDS = ["rrrr", "wwww", "rrwb", "celw"]
@@ -29,8 +27,7 @@ def test_a_reward_without_accuracy_has_no_groups_by_accuracy():
 
 def test_completions_that_were_cut_are_empty_or_loop_are_counted_from_the_first_rollout_on():
     groups = groups_of(*WORDS)
-    rollout = Rollout(tuple(prompts([None] * 4)), tuple(tuple(as_sampled([1, 2]) for _ in group) for group in groups))
-    described = describe_rollout(rollout, groups, {"rollout": 2.0, "update": 1.0})
+    described = describe_rollout(groups, {"rollout": 2.0, "update": 1.0})
     assert (described["grpo/cap_hits"], described["grpo/empty"], described["grpo/looping"]) == (1, 1, 1)
     lengths = [completion.token_count for group in groups for completion in group]
     assert described["grpo/completion_tokens"] == pytest.approx(sum(lengths) / 16)

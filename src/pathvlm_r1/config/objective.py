@@ -30,10 +30,10 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         require_text(self.name, "objective.name")
         for part in PARTS:
-            require_settings(getattr(self, part), f"objective.{part}")
+            _require_settings(getattr(self, part), f"objective.{part}")
 
 
-def require_settings(part: Mapping[str, Any], key: str) -> None:
+def _require_settings(part: Mapping[str, Any], key: str) -> None:
     """Hold the settings of a function against its keyword-only parameters, before a rollout is paid for."""
     function = _function(part, f"{key}._target_")
     require(part.get("_partial_") is True, f"{key}._partial_", part.get("_partial_"), "true: the step gives tensors")

@@ -88,16 +88,17 @@ class Objective:
         tokens = tokens.zeroed()
         log_ratio = self.ratio(tokens.log_probs, tokens.old_log_probs, tokens.mask)
         term = self.surrogate(log_ratio, tokens.log_probs, tokens.advantages[:, None])
-        weights = self._weights(tokens, totals)
-        losses = term.loss if weights is None else term.loss * weights
+        is_top, correction = _is_top(tokens, totals), self._correction(tokens)
+        losses = term.loss if is_top is None else term.loss * is_top  # nan stays nan
+        losses = losses if correction is None else losses * correction
         divergence = None
         if tokens.reference_log_probs is not None:
             divergence = self.kl(tokens.log_probs, tokens.reference_log_probs)
             losses = losses + beta * divergence
-        loss = self.average(tokens.where_counted(losses), tokens.mask, totals) - self._bonus(tokens, totals)
+        loss = self.average(tokens.where_counted(losses), tokens.mask, totals) - self._bonus(tokens, totals, is_top)
         return _described(
             loss, tokens, totals, log_ratio=log_ratio.detach(), term=term, divergence=divergence,
-            correction=self._correction(tokens),
+            correction=correction,
         )  # fmt: skip
 
     def _require_complete(self, tokens: Tokens, totals: Totals, beta: float) -> None:
@@ -119,23 +120,21 @@ class Objective:
             return None
         return self.mismatch(tokens.old_log_probs, tokens.sampler_log_probs, tokens.mask)
 
-    def _weights(self, tokens: Tokens, totals: Totals) -> Tensor | None:
-        """[N, C] factors of the policy term; None where all are 1."""
-        correction = self._correction(tokens)
-        if totals.entropy_floor is None or tokens.entropy is None:
-            return correction
-        top = (tokens.entropy.detach() >= totals.entropy_floor).to(tokens.log_probs.dtype)
-        return top if correction is None else top * correction
-
-    def _bonus(self, tokens: Tokens, totals: Totals) -> Tensor | float:
+    def _bonus(self, tokens: Tokens, totals: Totals, is_top: Tensor | None) -> Tensor | float:
         """The bonus times the mean entropy of the tokens that the policy term acts on."""
         if self.entropy_bonus == 0 or tokens.entropy is None:
             return 0.0
         entropy, count = tokens.entropy, totals.tokens
-        if totals.entropy_floor is not None and totals.top_tokens is not None:
-            entropy = torch.where(entropy.detach() >= totals.entropy_floor, entropy, 0.0)
-            count = totals.top_tokens
+        if is_top is not None and totals.top_tokens is not None:
+            entropy, count = torch.where(is_top, entropy, 0.0), totals.top_tokens
         return self.entropy_bonus * tokens.where_counted(entropy).sum() / max(count, 1)
+
+
+def _is_top(tokens: Tokens, totals: Totals) -> Tensor | None:
+    """[N, C] bool, the tokens whose policy term counts; None where all do."""
+    if totals.entropy_floor is None or tokens.entropy is None:
+        return None
+    return tokens.entropy.detach() >= totals.entropy_floor
 
 
 def _described(

@@ -4,7 +4,7 @@ from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encode
 from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.plain_step import PlainStep
-from pathvlm_r1.model.policy import Policy
+from pathvlm_r1.model.policy import Policy, in_evaluation_mode
 from pathvlm_r1.model.reference import Reference, reference_of
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "TokenBatch",
     "TokenLogProbs",
     "head_log_probs",
+    "in_evaluation_mode",
     "reference_of",
     "token_log_probs",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -161,3 +162,14 @@ class Policy(nn.Module):
             raise TypeError(f"the head is {head}: a linear layer without bias and without an adapter is needed")
         weight: Tensor = head.weight
         return weight
+
+
+@contextmanager
+def in_evaluation_mode(policy: Policy) -> Iterator[None]:
+    """Without dropout, which would ask another network than the one that is trained."""
+    was_training = policy.training
+    policy.eval()
+    try:
+        yield
+    finally:
+        policy.train(was_training)

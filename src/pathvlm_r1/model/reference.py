@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pathvlm_r1.model.log_probs import PromptGroup, token_log_probs
-from pathvlm_r1.model.policy import Policy
+from pathvlm_r1.model.policy import Policy, in_evaluation_mode
 
 
 class Reference(Protocol):
@@ -52,12 +52,9 @@ class FrozenCopy:
         """The copy is no part of the training module, which moves the policy alone."""
         self._policy.to(device)
 
-    @torch.no_grad()
     def follow(self, policy: Policy) -> None:
         """Copy the weights that train; what is frozen is shared."""
-        for kept, current in zip(self._policy.parameters(), policy.parameters(), strict=True):
-            if current.requires_grad:
-                kept.copy_(current)
+        self.load_state(dict(policy.named_parameters()))
 
     def state(self) -> dict[str, Tensor]:
         """The second set of the weights that train."""
@@ -80,13 +77,9 @@ class AdapterOff:
     @torch.no_grad()
     def log_probs(self, groups: Sequence[PromptGroup]) -> Tensor:
         """Under the weights below the adapter."""
-        was_training = self._policy.training
-        self._policy.eval()
         model: Any = self._policy.model
-        with model.disable_adapter():
-            result = token_log_probs(self._policy, groups).log_probs
-        self._policy.train(was_training)
-        return result
+        with in_evaluation_mode(self._policy), model.disable_adapter():
+            return token_log_probs(self._policy, groups).log_probs
 
     def move_to(self, device: torch.device) -> None:
         """Nothing to do: it is the policy itself."""

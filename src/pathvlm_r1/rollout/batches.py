@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-from pathvlm_r1.model import EncodedPrompt, Policy
+from pathvlm_r1.config import CAPABILITIES, Capability
+from pathvlm_r1.model import EncodedPrompt
 
 Result = TypeVar("Result")
 
 
-@contextmanager
-def in_evaluation_mode(policy: Policy) -> Iterator[None]:
-    """Without dropout, which would sample from another network than the one that is trained."""
-    was_training = policy.training
-    policy.eval()
-    try:
-        yield
-    finally:
-        policy.train(was_training)
+class LocalEngine:
+    """An engine that runs the policy itself, in the trainer's own process.
+
+    Args:
+        end_ids: a completion stops at the first of these.
+        rows_per_batch: completions decoded together; changes speed and memory, and with sampling the draws.
+    """
+
+    name: ClassVar[str]  # as `rollout=` has it
+
+    def __init__(self, *, end_ids: Sequence[int], rows_per_batch: int) -> None:
+        self.end_ids = list(end_ids)
+        self.rows_per_batch = rows_per_batch
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """It samples from the trainer's own model."""
+        return CAPABILITIES[self.name]
+
+    def in_batches(
+        self, prompts: Sequence[EncodedPrompt], group_size: int,
+        decode: Callable[[Sequence[EncodedPrompt]], list[Result]],
+    ) -> list[Result]:  # fmt: skip
+        """What `decode` makes of every prompt, in batches of no more rows than are decoded together."""
+        return by_length(prompts, max(1, self.rows_per_batch // group_size), decode)
 
 
 def by_length(

@@ -22,16 +22,17 @@ class Rollout:
     @property
     def completions(self) -> list[SampledCompletion]:
         """All B * G of them, group by group."""
-        return [completion for group in self.groups for completion in group]
+        return [completion for _, completion in self._with_prompts]
 
     @property
     def pairs(self) -> list[tuple[EncodedPrompt, list[int]]]:
         """Every completion's tokens with its prompt, group by group."""
-        return [
-            (prompt, completion.token_ids)
-            for prompt, group in zip(self.prompts, self.groups, strict=True)
-            for completion in group
-        ]
+        return [(prompt, completion.token_ids) for prompt, completion in self._with_prompts]
+
+    @property
+    def _with_prompts(self) -> list[tuple[EncodedPrompt, SampledCompletion]]:
+        groups = zip(self.prompts, self.groups, strict=True)
+        return [(prompt, completion) for prompt, group in groups for completion in group]
 
     def minibatches(
         self, advantages: Tensor, is_counted: Tensor, count: int, *, old: Sequence[Tensor] | None = None,
@@ -52,11 +53,7 @@ class Rollout:
                 prompt, completion, *flat[place], old=None if old is None else old[place],
                 reference=None if reference is None else reference[place],
             )
-            for place, (prompt, completion) in enumerate(
-                (prompt, completion)
-                for prompt, group in zip(self.prompts, self.groups, strict=True)
-                for completion in group
-            )
+            for place, (prompt, completion) in enumerate(self._with_prompts)
         ]  # fmt: skip
         size = len(rows) // count
         return [Minibatch(tuple(rows[start : start + size])) for start in range(0, len(rows), size)]

@@ -10,31 +10,18 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from pathvlm_r1.config import CAPABILITIES, Capability
-from pathvlm_r1.model import EncodedPrompt, Policy
-from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
+from pathvlm_r1.model import EncodedPrompt, Policy, in_evaluation_mode
+from pathvlm_r1.rollout.batches import LocalEngine, grouped, left_padded
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
 
 _PAD_ID = 0  # behind an end token, where nothing is read
 
 
-class HFEngine:
-    """Samples groups of completions from the policy by `generate`; log-probs are float32, its own precision.
+class HFEngine(LocalEngine):
+    """Samples groups of completions from the policy by `generate`; log-probs are float32, its own precision."""
 
-    Args:
-        end_ids: a completion stops at the first of these.
-        rows_per_batch: completions decoded together; changes speed and memory, and with sampling the draws.
-    """
-
-    def __init__(self, *, end_ids: Sequence[int], rows_per_batch: int) -> None:
-        self.end_ids = list(end_ids)
-        self.rows_per_batch = rows_per_batch
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """It samples from the trainer's own model."""
-        return CAPABILITIES["hf"]
+    name = "hf"
 
     @torch.no_grad()
     def sample(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
@@ -48,7 +35,7 @@ class HFEngine:
             return grouped(self._completions(sequences, recorder.log_probs(sequences)), group_size)
 
         with in_evaluation_mode(policy), _unshipped(policy.core), _seeded(policy.device, generator):
-            return by_length(prompts, max(1, self.rows_per_batch // group_size), decode)
+            return self.in_batches(prompts, group_size, decode)
 
     def _completions(self, sequences: Tensor, log_probs: Tensor) -> list[SampledCompletion]:
         """Rows cut behind their first end token; `sequences` [N, S] end with as many tokens as `log_probs` [N, C]."""

@@ -7,31 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pathvlm_r1.config import CAPABILITIES, Capability
-from pathvlm_r1.model import EncodedPrompt, Policy
-from pathvlm_r1.rollout.batches import by_length, grouped, in_evaluation_mode, left_padded
+from pathvlm_r1.model import EncodedPrompt, Policy, in_evaluation_mode
+from pathvlm_r1.rollout.batches import LocalEngine, grouped, left_padded
 from pathvlm_r1.rollout.cache import preallocated_cache
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding, draw
 from pathvlm_r1.rollout.steps import token_step
 
 
-class NativeEngine:
-    """Samples groups of completions from the policy itself.
+class NativeEngine(LocalEngine):
+    """Samples groups of completions from the policy itself."""
 
-    Args:
-        end_ids: a completion stops at the first of these.
-        rows_per_batch: completions decoded together; changes speed and memory, and with sampling the draws.
-    """
-
-    def __init__(self, *, end_ids: Sequence[int], rows_per_batch: int) -> None:
-        self.end_ids = list(end_ids)
-        self.rows_per_batch = rows_per_batch
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """It samples from the trainer's own model."""
-        return CAPABILITIES["native"]
+    name = "native"
 
     @torch.no_grad()
     def sample(self, policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int, decoding: Decoding,
@@ -42,7 +29,7 @@ class NativeEngine:
             return grouped(_Decoder(policy, batch, group_size, decoding, self.end_ids).run(generator), group_size)
 
         with in_evaluation_mode(policy):
-            return by_length(prompts, max(1, self.rows_per_batch // group_size), decode)
+            return self.in_batches(prompts, group_size, decode)
 
 
 class _Decoder:

@@ -24,8 +24,7 @@ from torch import Tensor
 
 from pathvlm_r1.config import CAPABILITIES, Capability, ConfigError
 from pathvlm_r1.data import ImageSource
-from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, token_log_probs
-from pathvlm_r1.rollout.batches import in_evaluation_mode
+from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, in_evaluation_mode, token_log_probs
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
 from pathvlm_r1.rollout.vllm_server import VLLMServer

@@ -31,9 +31,9 @@ class Collected:
     discarded_tokens: int  # of the completions that they replaced
 
     @property
-    def is_ended(self) -> Tensor:
-        """[B, G] bool, False where the cap cut a completion off."""
-        return torch.tensor([[completion.is_ended for completion in group] for group in self.rollout.groups])
+    def is_capped(self) -> Tensor:
+        """[B, G] bool, True where the cap cut a completion off."""
+        return torch.tensor([[completion.is_capped for completion in group] for group in self.groups])
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         advantages = self.compared(self.dealt(self.penalised(collected, reference)))
         is_counted = collected.rewards.counted
         if self.settings.filter_truncated:
-            is_counted = is_counted & collected.is_ended
+            is_counted = is_counted & ~collected.is_capped
         minibatches = collected.rollout.minibatches(
             advantages, is_counted, self.settings.minibatches, old=old,
             reference=reference if self.settings.kl_in == "loss" else None,
@@ -114,7 +114,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         seconds = collected.seconds | {"log_probs": scored - started, "update": time.perf_counter() - scored}
         self.trainer.datamodule.batches_done += 1
         self.on_rollout(self.global_step, collected.groups, collected.rewards)
-        described = describe_rollout(collected.rollout, collected.groups, seconds)
+        described = describe_rollout(collected.groups, seconds)
         described |= {
             "grpo/resampled_groups": float(collected.resampled),
             "grpo/discarded_tokens": float(collected.discarded_tokens),

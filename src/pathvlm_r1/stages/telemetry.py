@@ -11,12 +11,9 @@ from torch import Tensor
 from pathvlm_r1.grpo import ObjectiveResult
 from pathvlm_r1.model import TokenLogProbs
 from pathvlm_r1.reward import Completion, RewardTable, accuracy_kinds, is_without_signal
-from pathvlm_r1.rollout import Rollout
 
 
-def describe_rollout(
-    rollout: Rollout, groups: Sequence[Sequence[Completion]], seconds: Mapping[str, float]
-) -> dict[str, float]:
+def describe_rollout(groups: Sequence[Sequence[Completion]], seconds: Mapping[str, float]) -> dict[str, float]:
     """Lengths, cut-off, empty and looping completions, seconds by phase and tokens per second."""
     completions = [completion for group in groups for completion in group]
     lengths = torch.tensor([completion.token_count for completion in completions], dtype=torch.float64)
@@ -27,7 +24,7 @@ def describe_rollout(
         "grpo/cap_hits": float(sum(c.is_capped for c in completions)),
         "grpo/empty": float(sum(c.is_empty for c in completions)),
         "grpo/looping": float(sum(c.is_looping for c in completions)),
-        "grpo/prompts": float(len(rollout.prompts)),
+        "grpo/prompts": float(len(groups)),
         **{f"grpo/seconds/{phase}": value for phase, value in seconds.items()},
         "grpo/tokens_per_second": tokens / max(sum(seconds.values()), 1e-9),
     }
