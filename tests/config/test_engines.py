@@ -60,6 +60,7 @@ def test_grpo_needs_log_probs_and_sft_does_not(lacking):
         ("train", "stage=sft", "dataset=phantom"),
         ("eval", "task=evaluate", "dataset=phantom"),
         ("eval", "task=predict", "image=a.png"),
+        ("eval", "task=rl_readiness", "dataset=phantom"),
     ],
 )
 def test_questions_on_pictures_need_an_engine_that_takes_pictures(name, choice, asks, lacking):
@@ -111,6 +112,7 @@ def test_a_correction_out_of_range_is_refused(key, value, rule):
         ("train", ["stage=sft", "adapter=lora"], "reload", "adapter, as adapter=lora"),
         ("eval", [], "adapter", "reload, as weights are merged for an evaluation"),
         ("eval", ["task=predict"], "adapter", "reload, as weights are merged for an evaluation"),
+        ("eval", ["task=rl_readiness"], "adapter", "reload, as weights are merged for an evaluation"),
     ],
 )
 def test_a_server_gets_what_is_trained(name, choices_of, weight_sync, rule):

@@ -254,3 +254,8 @@ def test_without_a_correction_they_are_taken_as_if_the_trainer_had_sampled_them(
     own = fitted(tmp_path, tiny_policy(), beta=0.0, reference=None)
     assert relative_difference(record.gradients[0], own.gradients[0]) < 1e-9
     assert "grpo/mismatch/weight" not in record.metrics
+
+
+def test_a_divergence_in_reward_is_that_of_the_trainers_policy_whatever_another_engine_reports(tmp_path):
+    record = fitted(tmp_path, tiny_policy(), engine=AnotherEngine, kl_in="reward", beta=0.5)
+    assert record.metrics["grpo/kl_in_reward"] == pytest.approx(0, abs=1e-9)  # the reference is the policy still

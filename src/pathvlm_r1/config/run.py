@@ -194,6 +194,7 @@ class ReadinessConfig:
         require_positive(self.replicates, "replicates")
         require(self.out is None or bool(self.out.strip()), "out", self.out, "must not be empty; null writes no file")
         require_seed(self.seed, "seed")
+        _require_engine(self.rollout, {"images": f"dataset={self.dataset.name}"})
         _require_judge(self.reward, self.judge, self.dataset)
 
 

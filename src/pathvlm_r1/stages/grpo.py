@@ -101,7 +101,9 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         pairs = collected.rollout.pairs
         reference = None if self.reference is None else row_scores(self.reference.log_probs, pairs, self.budget)
         old = None if self.collector.is_own_model else row_scores(self.own_scores, pairs, self.budget)
-        advantages = self.compared(self.dealt(self.penalised(collected, reference)))
+        log_probs = old or [completion.log_probs for completion in collected.rollout.completions]
+        total = self.penalised(self.total(collected.rewards), log_probs, reference)
+        advantages = self.compared(self.dealt(total))
         is_counted = collected.rewards.counted
         if self.settings.filter_truncated:
             is_counted = is_counted & ~collected.is_capped
@@ -132,15 +134,14 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             longest_case(self.policy, longest, completion_tokens=cap, group_size=self.collector.group_size)
         )
 
-    def penalised(self, collected: Collected, reference: Sequence[Tensor] | None) -> Tensor:
+    def penalised(
+        self, total: Tensor, log_probs: Sequence[Tensor], reference: Sequence[Tensor] | None
+    ) -> Tensor:  # fmt: skip
         """The totals [B, G], less beta times each completion's divergence where that is paid in reward."""
-        total = self.total(collected.rewards)
         if reference is None or self.settings.kl_in == "loss":
             return total
-        sampled = [completion.log_probs for completion in collected.rollout.completions]
-        divergences = [
-            float(self.objective.kl(own, kept.to(own)).sum()) for own, kept in zip(sampled, reference, strict=True)
-        ]
+        pairs = zip(log_probs, reference, strict=True)
+        divergences = [float(self.objective.kl(own, kept.to(own)).sum()) for own, kept in pairs]
         self.log("grpo/kl_in_reward", sum(divergences) / len(divergences), batch_size=1)
         return total - self.settings.beta * total.new_tensor(divergences).view_as(total)
 
