@@ -8,13 +8,24 @@ from pytorch_lightning.utilities import rank_zero_only
 from running import TINY, composed
 
 from pathvlm_r1.assembly.parents import implied_parent, parent_command
-from pathvlm_r1.assembly.processes import RUN_FOLDER, Processes, handed_on, processes_of, refuse_undivided
+from pathvlm_r1.assembly.processes import (
+    RUN_FOLDER,
+    Processes,
+    handed_on,
+    processes_of,
+    refuse_shared_server,
+    refuse_undivided,
+)
 from pathvlm_r1.config import ConfigError, TrainConfig
 from pathvlm_r1.tracking import RunFolder
 
 
+def config_of(*overrides):
+    return TrainConfig.checked(composed("train", *TINY, *overrides))
+
+
 def stage_of(*overrides):
-    return TrainConfig.checked(composed("train", *TINY, *overrides)).stage
+    return config_of(*overrides).stage
 
 
 @pytest.mark.parametrize(
@@ -68,6 +79,14 @@ def test_a_batch_that_processes_cannot_share_is_refused_with_its_key(overrides, 
 def test_a_batch_that_processes_share_equally_is_taken():
     refuse_undivided(stage_of("stage=sft"), 4)
     refuse_undivided(stage_of("stage=grpo"), 2)
+
+
+def test_several_processes_are_refused_a_server_that_follows_one():
+    server, local = config_of("stage=grpo", "rollout=vllm").rollout, config_of("stage=grpo").rollout
+    refuse_shared_server(server, 1)
+    refuse_shared_server(local, 2)
+    with pytest.raises(ConfigError, match=r"rollout=vllm: its server follows one process, trainer.\* asks for 2"):
+        refuse_shared_server(server, 2)
 
 
 def test_a_runs_folder_stands_in_the_environment_only_while_it_is_handed_on(tmp_path, monkeypatch):

@@ -165,6 +165,15 @@ def test_a_stage_goes_on_from_trained_weights_only():
     assert TrainConfig.checked(changed("train", [], values)).stage.init == "checkpoint"
 
 
+def test_features_are_not_kept_of_a_vision_tower_that_changes_them():
+    values = {"adapter.train_vision": True, "model.feature_folder": "features"}
+    rule = "null beside adapter.train_vision=true, which changes the features"
+    assert message_of("train", [], values) == f"model.feature_folder=features: {rule}"
+    values["adapter.train_vision"] = False
+    assert TrainConfig.checked(changed("train", [], values)).model.feature_folder == "features"
+    assert message_of("train", [], {"model.feature_folder": " "}).startswith("model.feature_folder=")
+
+
 def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
     choices_of = ["stage=pretrain", "model=qwen2_5_vl_3b"]
     assert message_of("train", choices_of, {}) == "model=qwen2_5_vl_3b: stage=pretrain needs nano"

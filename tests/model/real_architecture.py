@@ -24,6 +24,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.grpo import Objective, clipped, group_relative_advantages, row_mean, token_ratio
 from pathvlm_r1.model import SampleEncoder, reference_of
+from pathvlm_r1.model.encoding import picture_grids
 from pathvlm_r1.model.nano import END, PAD, SPECIAL_TOKENS
 from pathvlm_r1.reward import RewardTable
 from pathvlm_r1.rollout import Decoding, NativeEngine
@@ -93,7 +94,7 @@ def loaded(folder, *, is_dropout_on):
     )
     model = ModelConfig(
         name="small", checkpoint=str(folder), max_pixels=65_536, max_completion_tokens=8, gradient_checkpointing=True,
-        recipe=recipe,
+        feature_folder=None, recipe=recipe,
     )  # fmt: skip
     adapter = LoRAConfig(**OmegaConf.load(CONF / "adapter" / "lora.yaml"))
     return load_policy(model, adapter, precision="32-true", temperature=1.0, is_dropout_on=is_dropout_on)
@@ -147,7 +148,7 @@ def main(folder):
         changed = [key for key, value in part.policy.named_parameters() if not torch.equal(value, before[key])]
         adapted = [key for key, module in part.policy.named_modules() if hasattr(module, "lora_A")]
         report[name] = {
-            "metrics": metrics, "changed": changed, "adapted": adapted, "grid": prompt.image_grid_thw.tolist(),
+            "metrics": metrics, "changed": changed, "adapted": adapted, "grid": picture_grids([prompt]).tolist(),
             "picture_tokens": prompt.token_ids.count(part.encoder.processor.image_token_id),
             "suppressed": len(part.policy.suppressed_ids), "parameters": sum(p.numel() for p in before.values()),
         }  # fmt: skip

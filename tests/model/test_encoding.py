@@ -13,7 +13,7 @@ def test_the_same_question_about_another_picture_is_another_prompt():
     encoder = SampleEncoder(tiny_encoder(), Contract())
     control = replace(first, image=second.image, image_id=second.image_id)
     assert encoder.prompt(first) is encoder.prompt(first)
-    assert encoder.prompt(control).image_key != encoder.prompt(first).image_key
+    assert encoder.prompt(control).pictures[0].key != encoder.prompt(first).pictures[0].key
     assert encoder.prompt(control).token_ids == encoder.prompt(first).token_ids
 
 
@@ -28,11 +28,11 @@ def test_a_record_whose_text_holds_image_tokens_is_refused_with_its_id_and_both_
     features = SampleEncoder(tiny_encoder(), Contract()).prompt(sample).token_ids.count(
         tiny_encoder().processor.image_token_id
     )  # fmt: skip
-    counts = "2 image tokens for 0" if where == "rationale" else f"{3 * features} image tokens for {features}"
+    counts = "2 image tokens for 0" if where == "rationale" else f"{features + 2} image tokens for {features}"
     with pytest.raises(DatasetError, match=rf"^{sample.dataset} {sample.sample_id}: {counts} image features; "):
         SampleEncoder(tiny_encoder(), Contract()).row(record)
 
 
 def test_a_prompt_without_a_picture_holds_no_image_token():
     with pytest.raises(ValueError, match="1 image tokens for 0 image features"):
-        tiny_encoder().prompt(f"What is {PICTURE_MARK}?", None)
+        tiny_encoder().prompt(f"What is {PICTURE_MARK}?")

@@ -4,6 +4,7 @@ from tiny import (
     PEFT_WARNING,
     gradients,
     perturbed,
+    pixel_inputs,
     prompts,
     random_completions,
     relative_difference,
@@ -20,7 +21,17 @@ TEMPERATURE = 0.7
 BATCHES = {
     "one_text": [None],
     "one_picture": [(56, 56)],
-    "eight_mixed": [(56, 56), None, (140, 84), (57, 113), None, (84, 56), (56, 168), (70, 70)],
+    "two_pictures": [[(56, 84), (140, 57)]],
+    "eight_mixed": [
+        (56, 56),
+        None,
+        (140, 84),
+        [(57, 113), (56, 56), (84, 84)],
+        None,
+        (84, 56),
+        [(56, 168)] * 2,
+        (70, 70),
+    ],
 }
 
 pytestmark = PEFT_WARNING
@@ -37,12 +48,9 @@ def groups_of(sizes, completions_each=3):
 def plain(policy, prompt, completion):
     """Log-probs and entropy [C] of one completion alone behind its prompt, by the stock model's own forward."""
     ids = torch.tensor([prompt.token_ids + completion])
-    picture = {}
-    if prompt.pixels is not None:
-        picture = {"pixel_values": prompt.pixels.take().to(torch.float64), "image_grid_thw": prompt.image_grid_thw}
     logits = policy.core(
         input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False,
-        mm_token_type_ids=(ids == tiny_encoder().processor.image_token_id).int(), **picture,
+        mm_token_type_ids=(ids == tiny_encoder().processor.image_token_id).int(), **pixel_inputs([prompt]),
     ).logits[0, len(prompt.token_ids) - 1 : -1]  # fmt: skip
     allowed = torch.ones(logits.shape[-1], dtype=torch.bool)
     allowed[policy.suppressed_ids] = False

@@ -5,7 +5,7 @@ import torch
 from tiny import Noise, prompts, tiny_encoder, tiny_policy
 from torch.testing import assert_close
 
-from pathvlm_r1.model.policy import FeatureCache
+from pathvlm_r1.model.features import FeatureCache
 
 SIZES = [(56, 56), None, (140, 84), (57, 113), None, (201, 30), (700, 56)]
 
@@ -13,7 +13,7 @@ SIZES = [(56, 56), None, (140, 84), (57, 113), None, (201, 30), (700, 56)]
 @pytest.mark.parametrize("size", [size for size in SIZES if size is not None])
 def test_a_prompt_has_an_image_token_for_every_feature_of_its_picture(size):
     policy, (prompt,) = tiny_policy(), prompts([size])
-    (features,) = policy.image_features([prompt])
+    (features,) = policy.image_features(prompt.pictures)
     assert prompt.token_ids.count(tiny_encoder().processor.image_token_id) == len(features)
 
 
@@ -50,10 +50,11 @@ def test_no_more_features_are_kept_than_asked_for_and_the_least_recently_used_go
 def test_a_picture_is_decoded_when_its_features_are_first_asked_for_and_its_pixels_are_not_kept(monkeypatch):
     loads, load = [], Noise.load
     monkeypatch.setattr(Noise, "load", lambda picture: loads.append(picture) or load(picture))
-    prompt = tiny_encoder().prompt("Which?", Noise(56, 56), image_key="decoded once")
+    prompt = tiny_encoder().prompt("Which?", [Noise(56, 56)], image_keys=["decoded once"])
     assert len(loads) == 1, "its size is needed for the prompt"
-    first, again = prompt.pixels.take(), prompt.pixels.take()
+    (picture,) = prompt.pictures
+    first, again = picture.pixels.take(), picture.pixels.take()
     assert len(loads) == 2, "they were forgotten when they had been given out"
     assert torch.equal(first, again)
-    tiny_encoder().prompt("Which other?", Noise(56, 56), image_key="decoded once")
+    tiny_encoder().prompt("Which other?", [Noise(56, 56)], image_keys=["decoded once"])
     assert len(loads) == 2, "a second question about the picture needs no decoding"

@@ -1,5 +1,7 @@
 """The reference policy: it stays where the policy began, and shares with it what does not train."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import PEFT_WARNING, perturbed, prompts, random_completions, tiny_policy
@@ -47,6 +49,5 @@ def test_a_vision_tower_that_trains_is_held_twice():
 
 
 def group_with_key(group, index):
-    prompt = group.prompt
-    keyed = type(prompt)(prompt.token_ids, prompt.pixels, prompt.image_grid_thw, image_key=str(index))
-    return PromptGroup(keyed, group.completions)
+    named = tuple(replace(picture, key=f"{index}/{i}") for i, picture in enumerate(group.prompt.pictures))
+    return PromptGroup(replace(group.prompt, pictures=named), group.completions)

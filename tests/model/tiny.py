@@ -69,10 +69,20 @@ def tiny_encoder():
 
 
 def prompts(sizes):
-    """One prompt per entry, of unequal lengths: (width, height) of its picture, or None for none."""
+    """One prompt per entry, of unequal lengths: (width, height) of its picture, a list of several, or None for none."""
     questions = [" ".join(["Which grade fits?"] * (1 + index % 4)) for index in range(len(sizes))]
-    pictures = [None if size is None else Noise(*size, seed=index) for index, size in enumerate(sizes)]
-    return [tiny_encoder().prompt(text, picture) for text, picture in zip(questions, pictures, strict=True)]
+    several = [[] if size is None else size if isinstance(size, list) else [size] for size in sizes]
+    pictures = [[Noise(*size, seed=10 * index + i) for i, size in enumerate(row)] for index, row in enumerate(several)]
+    return [tiny_encoder().prompt(text, images) for text, images in zip(questions, pictures, strict=True)]
+
+
+def pixel_inputs(made, dtype=torch.float64):
+    """The pictures of prompts as the stock model takes them, in order."""
+    pictures = [picture for prompt in made for picture in prompt.pictures]
+    if not pictures:
+        return {}
+    pixels = torch.cat([picture.pixels.take() for picture in pictures]).to(dtype)
+    return {"pixel_values": pixels, "image_grid_thw": torch.stack([picture.grid_thw for picture in pictures])}
 
 
 def tiny_model(dtype=torch.float64, seed=0):

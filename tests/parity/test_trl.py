@@ -170,7 +170,7 @@ def theirs(folder, pictures, case, *, is_off_policy):
 
 
 def our_prompts(pictures):
-    return tuple(tiny_encoder().prompt(text, picture) for text, picture in zip(QUESTIONS, pictures, strict=True))
+    return tuple(tiny_encoder().prompt(text, [picture]) for text, picture in zip(QUESTIONS, pictures, strict=True))
 
 
 def ours(folder, pictures, case, *, is_off_policy, change=lambda tokens: tokens):

@@ -32,6 +32,13 @@ class Refused(Exception):
         self.status, self.message = status, message
 
 
+def decoded(part):
+    """The picture of a message's part, which is sent as PNG."""
+    kind, _, data = part["image_url"]["url"].partition(";base64,")
+    assert (part["type"], kind) == ("image_url", "data:image/png")
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
 class Picture:
     def __init__(self, image):
         self.image = image
@@ -73,7 +80,7 @@ class FakeVLLM:
 
     def completions(self, body):
         prompt = body["prompt"]
-        choices = self.sampled(body, {"prompt"}, EncodedPrompt(prompt, None, None))
+        choices = self.sampled(body, {"prompt"}, EncodedPrompt(prompt))
         return self.edit({"choices": [
             {
                 "index": index, "text": "", "finish_reason": reason, "token_ids": ids, "prompt_token_ids": prompt,
@@ -84,11 +91,9 @@ class FakeVLLM:
 
     def chat(self, body):
         (message,) = body["messages"]
-        picture, text = message["content"]
-        kind, _, data = picture["image_url"]["url"].partition(";base64,")
-        assert (message["role"], picture["type"], text["type"], kind) == ("user", "image_url", "text", "data:image/png")
-        image = Image.open(io.BytesIO(base64.b64decode(data)))
-        prompt = self.encoder.prompt(text["text"], Picture(image))
+        *pictures, text = message["content"]
+        assert (message["role"], text["type"]) == ("user", "text")
+        prompt = self.encoder.prompt(text["text"], [Picture(decoded(picture)) for picture in pictures])
         assert body["logprobs"] is True
         choices = self.sampled(body, {"messages", "top_logprobs"}, prompt)
         return self.edit({"prompt_token_ids": prompt.token_ids, "choices": [

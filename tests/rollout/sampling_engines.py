@@ -2,14 +2,21 @@
 
 import pytest
 import torch
-from tiny import tiny_encoder, tiny_model, tiny_policy
+from tiny import pixel_inputs, tiny_encoder, tiny_model, tiny_policy
 from transformers import GenerationConfig
 
 from pathvlm_r1.rollout import HFEngine, NativeEngine
 
 ENGINES = {"native": NativeEngine, "hf": HFEngine}
 EACH_ENGINE = pytest.mark.parametrize("engine", ["native", pytest.param("hf", marks=pytest.mark.medium)])
-SIZES = [(56, 56), None, (140, 84), (57, 113), None, (84, 56)]  # of pictures; prompts are of unequal lengths too
+SIZES = [
+    (56, 56),
+    None,
+    [(140, 84), (56, 56)],
+    (57, 113),
+    None,
+    (84, 56),
+]  # of pictures; prompts are of unequal lengths too
 CAP = 12
 SHIPPED = {"do_sample": True, "temperature": 1e-6, "repetition_penalty": 1.05, "top_k": 1, "top_p": 0.001}
 
@@ -30,12 +37,10 @@ def generated(policy, prompts_, end_ids):
     pads = [width - len(prompt.token_ids) for prompt in prompts_]
     ids = torch.tensor([[tiny_encoder().pad_id] * pad + p.token_ids for pad, p in zip(pads, prompts_, strict=True)])
     mask = torch.tensor([[0] * pad + [1] * (width - pad) for pad in pads])
-    pictured = [prompt for prompt in prompts_ if prompt.pixels is not None]
     output = policy.core.generate(
         input_ids=ids, attention_mask=mask,
         mm_token_type_ids=(ids == tiny_encoder().processor.image_token_id).int(),
-        pixel_values=torch.cat([prompt.pixels.take() for prompt in pictured]).to(policy.core.dtype),
-        image_grid_thw=torch.cat([prompt.image_grid_thw for prompt in pictured]),
+        **pixel_inputs(prompts_, policy.core.dtype),
         generation_config=GenerationConfig(
             do_sample=False, max_new_tokens=CAP, eos_token_id=end_ids, pad_token_id=tiny_encoder().pad_id,
             suppress_tokens=policy.suppressed_ids.tolist(),

@@ -10,7 +10,7 @@ from pathvlm_r1.rollout.batches import by_length, grouped, left_padded
 
 def prompts_of(lengths):
     """Prompts of these lengths, each with its place as its first token."""
-    return [EncodedPrompt([place, *range(length - 1)], None, None) for place, length in enumerate(lengths)]
+    return [EncodedPrompt([place, *range(length - 1)]) for place, length in enumerate(lengths)]
 
 
 def decoded(prompts, size):
@@ -51,7 +51,7 @@ def test_no_more_is_padding_than_in_the_order_given(rows, size):
 
 
 def test_rows_are_padded_on_the_left_and_the_mask_comes_from_lengths():
-    input_ids, is_token = left_padded([EncodedPrompt([0, 7], None, None), EncodedPrompt([5], None, None)],
+    input_ids, is_token = left_padded([EncodedPrompt([0, 7]), EncodedPrompt([5])],
                                       torch.device("cpu"))  # fmt: skip
     assert input_ids.tolist() == [[0, 7], [0, 5]]
     assert is_token.tolist() == [[True, True], [False, True]]

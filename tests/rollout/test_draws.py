@@ -27,7 +27,7 @@ from pathvlm_r1.rollout import Decoding, native
 
 TEMPERATURE = 0.8
 DRAWS = 2000
-PROMPT = EncodedPrompt([5, 6, 7], None, None)  # short: `generate` repeats it for every row
+PROMPT = EncodedPrompt([5, 6, 7])  # short: `generate` repeats it for every row
 FILTERS = [{}, {"top_k": 2}, {"top_p": 0.7}, {"min_p": 0.3}, {"top_k": 3, "top_p": 0.9, "min_p": 0.2}]
 
 

@@ -76,7 +76,7 @@ def test_log_probs_are_those_of_the_policys_distribution_at_its_temperature():
 def test_completions_follow_the_exact_distribution(filters):
     policy, prompt, decoding = (
         policy_of(temperature=0.8),
-        EncodedPrompt([5, 6, 7], None, None),
+        EncodedPrompt([5, 6, 7]),
         Decoding(2, 0.8, **filters),
     )
     allowed = [100, 101, 102, tiny_encoder().end_ids[0]]

@@ -8,6 +8,7 @@ from tiny import (
     PEFT_WARNING,
     gradients,
     perturbed,
+    pixel_inputs,
     prompts,
     random_completions,
     relative_difference,
@@ -55,16 +56,9 @@ def test_a_given_beginning_of_the_assistants_turn_bears_no_loss():
 
 def of_the_stock_model(policy, batch):
     """The library's own mean loss over the labels."""
-    pictured = [prompt for prompt in batch.prompts if prompt.pixels is not None]
-    picture = {}
-    if pictured:
-        picture = {
-            "pixel_values": torch.cat([prompt.pixels.take() for prompt in pictured]).double(),
-            "image_grid_thw": torch.cat([prompt.image_grid_thw for prompt in pictured]),
-        }
     output = policy.core(
         input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels, use_cache=False,
-        mm_token_type_ids=batch.mm_token_type_ids.int(), **picture,
+        mm_token_type_ids=batch.mm_token_type_ids.int(), **pixel_inputs(batch.prompts),
     )  # fmt: skip
     return output.loss
 

@@ -16,12 +16,13 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
 
 _HOW_NOT_WHAT = ("rows_per_forward", "tokens_per_forward", "samples_every", "arm")  # of a stage: they change no weight
+_ELSEWHERE = ("recipe", "checkpoint", "feature_folder")  # of a model: in the stage, as a hash, and changing no weight
 
 
 def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
     """SHA-256 of everything that decides the weights that a run ends with."""
     stage = {key: value for key, value in asdict(config.stage).items() if key not in _HOW_NOT_WHAT}
-    model = {key: value for key, value in asdict(config.model).items() if key not in ("recipe", "checkpoint")}
+    model = {key: value for key, value in asdict(config.model).items() if key not in _ELSEWHERE}
     part: dict[str, Any] = {
         "version": __version__,
         "contract": Contract().name,

@@ -17,8 +17,10 @@ from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from pathvlm_r1.config import EMBEDDED, RANDOM_6M, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
 from pathvlm_r1.model import Encoder, Policy
+from pathvlm_r1.model.features import FeatureFolder
 from pathvlm_r1.model.nano import NANO_6M, random_model
 from pathvlm_r1.model.processor import load_processor
+from pathvlm_r1.tracking import write_atomically
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
 CACHED_PICTURES = 4096  # of whose features a frozen vision tower keeps; nano: 8 kB each, 3B: 340 kB
@@ -71,6 +73,9 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         temperature=temperature,
         cached_pictures=CACHED_PICTURES,
     )
+    if model.feature_folder is not None:
+        tower = policy.core.model.visual
+        policy.feature_folder = FeatureFolder(Path(model.feature_folder).expanduser(), tower, write_atomically)
     return LoadedPolicy(policy, encoder, folder)
 
 

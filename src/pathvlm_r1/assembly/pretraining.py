@@ -74,8 +74,8 @@ def build_pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFol
 def exercise_row(encoder: Encoder, exercise: Any) -> EncodedRow:
     """An exercise as tokens; the loss falls on its target alone."""
     given = encoder.tokenizer(exercise.given)["input_ids"] if exercise.given else []
-    key = None if exercise.image is None else str(exercise.image.key)
-    prompt = encoder.prompt(exercise.prompt, exercise.image, image_key=key)
+    images = [] if exercise.image is None else [exercise.image]
+    prompt = encoder.prompt(exercise.prompt, images, image_keys=[str(image.key) for image in images])
     return EncodedRow(prompt, given + encoder.completion(exercise.target), loss_from=len(given))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from pathvlm_r1.config import ConfigError, PretrainConfig, SFTConfig, StageConfig
+from pathvlm_r1.config import ConfigError, PretrainConfig, RolloutConfig, SFTConfig, StageConfig
 from pathvlm_r1.tracking import RunFolder
 
 RUN_FOLDER = "PATHVLM_RUN_FOLDER"  # environment variable in which the first process hands on its run's folder
@@ -63,6 +63,19 @@ def refuse_undivided(stage: StageConfig, count: int) -> None:
         raise ConfigError(
             f"stage.minibatches={stage.minibatches}: must divide stage.prompts_per_step * stage.group_size / {count} "
             f"processes = {rows}, the completions that each of them samples"
+        )
+
+
+def refuse_shared_server(rollout: RolloutConfig, count: int) -> None:
+    """Refuse several trainers of one server: each would load its weights there while another samples.
+
+    Raises:
+        ConfigError: the engine, and what can be done.
+    """
+    if count > 1 and rollout.name == "vllm":
+        raise ConfigError(
+            f"rollout=vllm: its server follows one process, trainer.* asks for {count}; leave trainer.devices=1 and "
+            "trainer.num_nodes=1, or take rollout=native"
         )
 
 

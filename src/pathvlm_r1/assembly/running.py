@@ -22,6 +22,7 @@ from pathvlm_r1.assembly.processes import (
     StopTogether,
     handed_on,
     processes_of,
+    refuse_shared_server,
     refuse_undivided,
 )
 from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
@@ -146,6 +147,7 @@ def _join(processes: Processes, launch: Launch) -> RunFolder:
 def _checked_processes(config: TrainConfig, launch: Launch) -> Processes:
     processes = processes_of(config.trainer)
     refuse_undivided(config.stage, processes.count)
+    refuse_shared_server(config.rollout, processes.count)
     if processes.count > 1 and launch.sweep is not None:
         raise ConfigError(
             f"-m: a sweep trains in one process, trainer.* asks for {processes.count}; give a command for each run"

@@ -60,11 +60,14 @@ class ModelConfig:
     max_pixels: int
     max_completion_tokens: int
     gradient_checkpointing: bool
+    feature_folder: str | None
     recipe: Recipe
 
     def __post_init__(self) -> None:
         require_text(self.name, "model.name")
         require_text(self.checkpoint, "model.checkpoint")
+        if self.feature_folder is not None:
+            require_text(self.feature_folder, "model.feature_folder")
         require(self.max_pixels >= 784, "model.max_pixels", self.max_pixels, "at least 784: 28 x 28 is one token")
         require(
             self.max_completion_tokens >= 8,

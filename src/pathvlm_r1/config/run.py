@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
-from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, ModelConfig
+from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
@@ -96,6 +96,9 @@ class TrainConfig:
         else:
             _require_parent(self.stage, self.model.checkpoint)
             _require_engine(self.rollout, _needs(self.stage, self.dataset.name), self.adapter.name)
+        is_vision_trained = isinstance(self.adapter, FullConfig) and self.adapter.train_vision
+        folder, rule = self.model.feature_folder, "null beside adapter.train_vision=true, which changes the features"
+        require(folder is None or not is_vision_trained, "model.feature_folder", folder, rule)
         _require_judge(self.reward, self.judge, self.dataset)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ class ImageTokenError(ValueError):
 
 
 class Pixels:
-    """The patches of a prompt's pictures; given out once and then forgotten, since features are what is kept."""
+    """The patches of a picture; given out once and then forgotten, since features are what is kept."""
 
     def __init__(self, values: Tensor | None, reload: Callable[[], Tensor]) -> None:
         self._values = values
@@ -35,15 +36,28 @@ class Pixels:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodedPicture:
+    """One picture of a prompt as the vision tower reads it."""
+
+    grid_thw: Tensor  # [3], patches in time, height and width
+    pixels: Pixels
+    key: str | None  # names the picture in a cache of features; None: not cached
+    source: ImageSource  # for an engine that encodes prompts itself
+
+
+@dataclass(frozen=True, eq=False)
 class EncodedPrompt:
     """A user's turn up to and including the opening of the assistant's."""
 
     token_ids: list[int]
-    pixels: Pixels | None  # None without a picture
-    image_grid_thw: Tensor | None  # [images, 3]
-    image_key: str | None = None  # names the picture in a cache of its features; None: not cached
-    text: str = ""  # of the user's turn, and
-    image: ImageSource | None = None  # its picture: for an engine that encodes prompts itself
+    pictures: tuple[EncodedPicture, ...] = ()  # in the order of their tokens
+    text: str = ""  # of the user's turn, for an engine that encodes prompts itself
+
+
+def picture_grids(prompts: Iterable[EncodedPrompt]) -> Tensor | None:
+    """The grids [pictures, 3] of all pictures of prompts, in order; None without any."""
+    grids = [picture.grid_thw for prompt in prompts for picture in prompt.pictures]
+    return torch.stack(grids) if grids else None
 
 
 @dataclass(frozen=True)
@@ -86,25 +100,34 @@ class Encoder:
         self.pad_id = int(self.tokenizer.pad_token_id)
         self._grids: dict[str, Tensor] = {}  # of the pictures that have a key: a second question need not decode them
 
-    def prompt(self, text: str, image: ImageSource | None, *, image_key: str | None = None) -> EncodedPrompt:
-        """Encode one user turn, the picture first.
+    def prompt(
+        self, text: str, images: Sequence[ImageSource] = (), *, image_keys: Sequence[str] | None = None
+    ) -> EncodedPrompt:
+        """Encode one user turn, the pictures first, in their order.
+
+        Args:
+            text: of the turn.
+            images: none, one or several.
+            image_keys: a name for each, under which its size and features are kept; without them nothing is kept.
 
         Raises:
             ImageTokenError: the text holds image tokens.
         """
-        rendered = self.rendered(text, has_image=image is not None)
-        if image is None:
-            return EncodedPrompt(self._with_image_tokens(rendered, 0), None, None, text=text)
-        grid, patches = self._grids.get(image_key or ""), None
+        keys = [None] * len(images) if image_keys is None else image_keys
+        pictures = tuple(self._picture(image, key) for image, key in zip(images, keys, strict=True))
+        counts = [int(picture.grid_thw.prod()) // self.processor.image_processor.merge_size**2 for picture in pictures]
+        mark, remaining = self.processor.image_token, iter(counts)
+        rendered = self.rendered(text, pictures=len(images))
+        expanded = re.sub(re.escape(mark), lambda _: mark * next(remaining, 1), rendered)
+        return EncodedPrompt(self._with_image_tokens(expanded, sum(counts)), pictures, text)
+
+    def _picture(self, image: ImageSource, key: str | None) -> EncodedPicture:
+        grid, patches = self._grids.get(key or ""), None
         if grid is None:
-            patches, grid = self.pictures([image])
-            if image_key is not None:
-                self._grids[image_key] = grid
-        tokens = int(grid.prod()) // self.processor.image_processor.merge_size**2
-        expanded = rendered.replace(self.processor.image_token, self.processor.image_token * tokens)
-        token_ids = self._with_image_tokens(expanded, tokens)
-        pixels = Pixels(patches, lambda: self.pictures([image])[0])
-        return EncodedPrompt(token_ids, pixels, grid, image_key, text, image)
+            patches, (grid,) = self.pictures([image])
+            if key is not None:
+                self._grids[key] = grid
+        return EncodedPicture(grid, Pixels(patches, lambda: self.pictures([image])[0]), key, image)
 
     def _with_image_tokens(self, text: str, features: int) -> list[int]:
         """The token ids of a text in which as many image tokens stand as there are features."""
@@ -117,9 +140,9 @@ class Encoder:
             )
         return token_ids
 
-    def rendered(self, text: str, *, has_image: bool = False) -> str:
+    def rendered(self, text: str, *, pictures: int = 0) -> str:
         """The dialogue of one user turn, up to and including the opening of the assistant's."""
-        parts = [*([{"type": "image"}] if has_image else []), {"type": "text", "text": text}]
+        parts = [*[{"type": "image"}] * pictures, {"type": "text", "text": text}]
         return str(
             self.processor.apply_chat_template(
                 [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
@@ -182,7 +205,8 @@ class SampleEncoder:
         key = f"{picture}/{sample.sample_id}"  # a control asks the same question about another picture
         if key not in self._prompts:
             with _record_named(sample):
-                self._prompts[key] = self.encoder.prompt(self.contract.prompt(sample), sample.image, image_key=picture)
+                text = self.contract.prompt(sample)
+                self._prompts[key] = self.encoder.prompt(text, [sample.image], image_keys=[picture])
         return self._prompts[key]
 
     def row(self, sample: Sample) -> EncodedRow:

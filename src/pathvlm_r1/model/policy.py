@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,29 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from pathvlm_r1.model.attention import GROUP_ATTENTION
-from pathvlm_r1.model.encoding import EncodedPrompt, TokenBatch
+from pathvlm_r1.model.encoding import EncodedPicture, EncodedPrompt, TokenBatch, picture_grids
+from pathvlm_r1.model.features import FeatureCache, FeatureFolder
 from pathvlm_r1.model.head import HeadScores, head_log_probs
-
-
-class FeatureCache:
-    """Vision features by picture, least recently used first out; only for a vision tower that does not train."""
-
-    def __init__(self, pictures: int) -> None:
-        self.pictures = pictures
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
-
-    def get(self, key: str | None) -> Tensor | None:
-        if key is None or key not in self._features:
-            return None
-        self._features.move_to_end(key)
-        return self._features[key]
-
-    def put(self, key: str | None, features: Tensor) -> None:
-        if key is None or self.pictures == 0:
-            return
-        self._features[key] = features
-        if len(self._features) > self.pictures:
-            self._features.popitem(last=False)
 
 
 class Policy(nn.Module):
@@ -53,6 +32,7 @@ class Policy(nn.Module):
         self.temperature = temperature
         self.register_buffer("suppressed_ids", torch.tensor(list(suppressed_ids), dtype=torch.long), persistent=False)
         self._cache = FeatureCache(cached_pictures)
+        self.feature_folder: FeatureFolder | None = None  # for a vision tower that does not train
         self.core.model.language_model.set_attn_implementation(GROUP_ATTENTION)
 
     @property
@@ -80,30 +60,27 @@ class Policy(nn.Module):
     def is_vision_frozen(self) -> bool:
         return not any(parameter.requires_grad for parameter in self.core.model.visual.parameters())
 
-    def image_features(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
-        """Features [tokens, D] of the pictures of the prompts that have one, each distinct picture encoded once."""
-        with_picture = [prompt for prompt in prompts if prompt.pixels is not None]
+    def image_features(self, pictures: Sequence[EncodedPicture]) -> list[Tensor]:
+        """Features [tokens, D] of each picture; a frozen tower encodes each that is not cached, once."""
         if not self.is_vision_frozen:
-            return self._encode(with_picture)
-        known = [self._cache.get(prompt.image_key) for prompt in with_picture]
-        missing = [prompt for prompt, features in zip(with_picture, known, strict=True) if features is None]
-        with torch.no_grad():
-            encoded = iter(self._encode(missing))
-        result = []
-        for prompt, features in zip(with_picture, known, strict=True):
-            if features is None:
-                features = next(encoded)
-                self._cache.put(prompt.image_key, features)
-            result.append(features)
-        return result
+            return self._tower(*_parts(pictures))
+        named = {picture.key or id(picture): picture for picture in pictures}
+        known = {name: kept for name, it in named.items() if (kept := self._cache.get(it.key)) is not None}
+        missing = {name: picture for name, picture in named.items() if name not in known}
+        known |= zip(missing, self._frozen_features(list(missing.values())), strict=True)
+        for name, picture in missing.items():
+            self._cache.put(picture.key, known[name])
+        return [known[picture.key or id(picture)] for picture in pictures]
 
-    def _encode(self, prompts: Sequence[EncodedPrompt]) -> list[Tensor]:
-        if not prompts:
-            return []
-        pixels = torch.cat([p.pixels.take() for p in prompts if p.pixels is not None])
-        grids = [p.image_grid_thw for p in prompts if p.image_grid_thw is not None]
-        features = iter(self.encode_pictures(pixels, torch.cat(grids)))
-        return [torch.cat([next(features) for _ in grid]) for grid in grids]
+    @torch.no_grad()
+    def _frozen_features(self, pictures: Sequence[EncodedPicture]) -> list[Tensor]:
+        if self.feature_folder is None:
+            return self._tower(*_parts(pictures))
+        features = self.feature_folder.features(*_parts(pictures), encode=self._tower)
+        return [tensor.to(self.device) for tensor in features]
+
+    def _tower(self, patches: Sequence[Tensor], grids: Sequence[Tensor]) -> list[Tensor]:
+        return self.encode_pictures(torch.cat(list(patches)), torch.stack(list(grids))) if patches else []
 
     def encode_pictures(self, pixels: Tensor, grids: Tensor) -> list[Tensor]:
         """Features [tokens, D] of each picture, from its patches [patches, values] and grid [pictures, 3]."""
@@ -113,7 +90,7 @@ class Policy(nn.Module):
     def embed(self, input_ids: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
         """Token embeddings [N, S, D] with the image tokens replaced by the features of the rows' pictures."""
         embeddings: Tensor = self.core.get_input_embeddings()(input_ids)
-        features = self.image_features(prompts)
+        features = self.image_features([picture for prompt in prompts for picture in prompt.pictures])
         if not features:
             return embeddings
         is_image = (input_ids == self.core.config.image_token_id)[..., None]
@@ -121,10 +98,9 @@ class Policy(nn.Module):
 
     def positions(self, input_ids: Tensor, attention_mask: Tensor, prompts: Sequence[EncodedPrompt]) -> Tensor:
         """Multimodal rotary positions [3, N, S]."""
-        grids = [prompt.image_grid_thw for prompt in prompts if prompt.image_grid_thw is not None]
         image_tokens = (input_ids == self.core.config.image_token_id).long()
         positions: Tensor = self.core.model.get_rope_index(
-            input_ids, image_tokens, image_grid_thw=torch.cat(grids) if grids else None, attention_mask=attention_mask
+            input_ids, image_tokens, image_grid_thw=picture_grids(prompts), attention_mask=attention_mask
         )[0]
         return positions
 
@@ -162,6 +138,11 @@ class Policy(nn.Module):
             raise TypeError(f"the head is {head}: a linear layer without bias and without an adapter is needed")
         weight: Tensor = head.weight
         return weight
+
+
+def _parts(pictures: Sequence[EncodedPicture]) -> tuple[list[Tensor], list[Tensor]]:
+    """Patches and grids."""
+    return [picture.pixels.take() for picture in pictures], [picture.grid_thw for picture in pictures]
 
 
 @contextmanager

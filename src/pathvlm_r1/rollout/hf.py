@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pathvlm_r1.model import EncodedPrompt, Policy, in_evaluation_mode
+from pathvlm_r1.model.encoding import picture_grids
 from pathvlm_r1.rollout.batches import LocalEngine, grouped, left_padded
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
@@ -76,11 +77,11 @@ def _generate(policy: Policy, prompts: Sequence[EncodedPrompt], group_size: int,
     input_ids, is_token = left_padded(prompts, policy.device)
     embeddings = policy.embed(input_ids, prompts).repeat_interleave(group_size, dim=0)
     input_ids, is_token = (tensor.repeat_interleave(group_size, dim=0) for tensor in (input_ids, is_token))
-    grids = [p.image_grid_thw for p in prompts for _ in range(group_size) if p.image_grid_thw is not None]
+    grids = picture_grids(prompt for prompt in prompts for _ in range(group_size))
     sequences: Tensor = policy.core.generate(
         input_ids=input_ids, attention_mask=is_token.long(), inputs_embeds=embeddings,
         mm_token_type_ids=(input_ids == policy.core.config.image_token_id).int(),
-        image_grid_thw=torch.cat(grids).to(policy.device) if grids else None,
+        image_grid_thw=None if grids is None else grids.to(policy.device),
         generation_config=settings, logits_processor=LogitsProcessorList([recorder]),
     )  # fmt: skip
     return sequences

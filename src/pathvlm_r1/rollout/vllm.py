@@ -20,10 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pathvlm_r1.config import CAPABILITIES, Capability, ConfigError
-from pathvlm_r1.data import ImageSource
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, in_evaluation_mode, token_log_probs
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
@@ -85,13 +85,13 @@ class VLLMEngine:
         }  # fmt: skip
 
     def _complete(self, prompt: EncodedPrompt, settings: dict[str, Any]) -> list[SampledCompletion]:
-        """Completions of one prompt: of its tokens, or of text and picture where it has one."""
-        if prompt.image is None:
+        """Completions of one prompt: of its tokens, or of text and pictures where it has any."""
+        if not prompt.pictures:
             body = settings | {"prompt": prompt.token_ids, "logprobs": 0}
             choices = self.server.post("/v1/completions", body)["choices"]
             encoded = choices[0].get("prompt_token_ids")
         else:
-            body = settings | {"messages": _messages(prompt.text, prompt.image), "logprobs": True, "top_logprobs": 0}
+            body = settings | {"messages": _messages(prompt), "logprobs": True, "top_logprobs": 0}
             answer = self.server.post("/v1/chat/completions", body)
             choices, encoded = answer["choices"], answer.get("prompt_token_ids")
         if encoded != prompt.token_ids:
@@ -136,10 +136,14 @@ def _log_probs(reported: dict[str, Any]) -> Tensor:
     return torch.tensor([entry["logprob"] for entry in reported["content"]])
 
 
-def _messages(text: str, image: ImageSource) -> list[dict[str, Any]]:
-    """One user turn, the picture first; PNG loses nothing of it."""
+def _messages(prompt: EncodedPrompt) -> list[dict[str, Any]]:
+    """One user turn, the pictures first."""
+    pictures = [{"type": "image_url", "image_url": {"url": _data_url(p.source.load())}} for p in prompt.pictures]
+    return [{"role": "user", "content": [*pictures, {"type": "text", "text": prompt.text}]}]
+
+
+def _data_url(image: Image.Image) -> str:
+    """A picture as PNG, which loses nothing of it."""
     buffer = io.BytesIO()
-    image.load().save(buffer, format="PNG")
-    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
-    return [{"role": "user", "content": content}]
+    image.save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

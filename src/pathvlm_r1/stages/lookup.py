@@ -67,7 +67,7 @@ def look_up_loss(policy: Policy, encoder: Encoder, tasks: Sequence[LookUp]) -> t
             places.append(len(token_ids[row]) - 1)
             letters += encoder.tokenizer(letter)["input_ids"]
             is_last.append(index == len(task.pieces) - 1)
-    batch = encoder.batch([EncodedRow(EncodedPrompt(ids, None, None), []) for ids in token_ids]).to(policy.device)
+    batch = encoder.batch([EncodedRow(EncodedPrompt(ids), []) for ids in token_ids]).to(policy.device)
     states = policy.hidden_states(batch)[rows, places]  # [pieces, D]
     scores = head_log_probs(states, policy.head_weight, torch.tensor(letters, device=policy.device))
     is_right = scores.is_likeliest[torch.tensor(is_last, device=policy.device)]
