@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from steps import machine, ours, theirs
 from steps.cells import PROMPTS, Cell, weights
-from steps.children import COUNT, PHASES, Child, ChildError, Step, in_child
+from steps.children import COUNT, DIAGNOSTICS, PHASES, Child, ChildError, Step, in_child
 
 OUT = Path(__file__).parent / "results" / "grpo_step.json"
 MODELS, ADAPTERS, PROMPT_TOKENS, GROUP_SIZES = ("nano", "nano_6m"), ("lora", "full"), (128, 320, 1024), (4, 8, 16)
@@ -33,7 +33,8 @@ REPEATS = 5
 WARM_UP = 1  # steps of each side before those that count
 SIDES = ("ours", "trl")
 MEASURED = (
-    "time_ratio_median", "time_ratio_min", "time_ratio_max", "memory_ratio", "max_gradient_difference", *SIDES,
+    "time_ratio_median", "time_ratio_min", "time_ratio_max", "memory_ratio", "max_gradient_difference",
+    "diagnostics_share", *SIDES,
 )  # fmt: skip
 PRECISIONS = ("64", "32")
 MEBIBYTE = 2**20
@@ -115,6 +116,7 @@ def timed(cell: Cell, *, repeats: int, threads: int, rate: float) -> dict[str, A
             step["trl"].processor_seconds / step["ours"].processor_seconds for step in taken
         ),
         "memory_ratio": peaks["ours"] / peaks["trl"], "seconds": seconds, "peak_bytes": peaks,
+        "diagnostics_share": median(step["ours"].seconds[DIAGNOSTICS] / step["ours"].total for step in taken),
         "flops": flops, "bound_seconds": flops / rate, "share_of_bound": flops / rate / seconds["ours"],
         **{side: phases([step[side] for step in taken]) for side in SIDES}, "repeats": repeats,
     }  # fmt: skip
@@ -122,7 +124,7 @@ def timed(cell: Cell, *, repeats: int, threads: int, rate: float) -> dict[str, A
 
 def phases(steps: Sequence[Step]) -> dict[str, float]:
     """The median seconds of each phase."""
-    return {phase: median(step.seconds[phase] for step in steps) for phase in PHASES}
+    return {phase: median(step.seconds[phase] for step in steps) for phase in steps[0].seconds}
 
 
 def compared(cell: Cell, *, threads: int) -> dict[str, Any]:
@@ -161,10 +163,11 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def as_phases(rows: Sequence[dict[str, Any]]) -> Table:
     """Where the seconds go."""
-    table = Table("cell", *PHASES, title="seconds by phase, ours / TRL")
+    table = Table("cell", *PHASES, DIAGNOSTICS, title="seconds by phase, ours / TRL; our diagnostics, and their share")
     for row in rows:
         if row["error"] is None:
-            table.add_row(row["cell"], *(f"{row['ours'][phase]:.3f} / {row['trl'][phase]:.3f}" for phase in PHASES))
+            both = [f"{row['ours'][phase]:.3f} / {row['trl'][phase]:.3f}" for phase in PHASES]
+            table.add_row(row["cell"], *both, f"{row['ours'][DIAGNOSTICS]:.3f}, {row['diagnostics_share']:.1%}")
     return table
 
 

@@ -99,7 +99,7 @@ def step_seconds(cell: Cell, *, repeats: int, threads: int) -> dict[str, float]:
         steps = [child.step() for _ in range(WARM_UP + repeats)][WARM_UP:]
     finally:
         child.end()
-    return {phase: median(step.seconds[phase] for step in steps) for phase in PHASES}
+    return {phase: median(step.seconds[phase] for step in steps) for phase in steps[0].seconds}
 
 
 def process_seconds(cell: Cell, count: int, *, repeats: int) -> float:

@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 900.0  # for any one answer of a child
 
 STEP, COUNT = "step", "count"
 PHASES = ("rollout", "reward", "log_probs", "update")
+DIAGNOSTICS = "diagnostics"  # of our side alone, a phase of its own; the other side's are within its update
 Result = TypeVar("Result")
 
 
@@ -68,7 +69,7 @@ class Clock:
     def _turn_to(self, phase: str) -> None:
         now = time.perf_counter()
         if self.seconds:
-            self.seconds[self._phase] += now - self._since
+            self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._since
         self._phase, self._since = phase, now
 
 

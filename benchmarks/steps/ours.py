@@ -16,18 +16,24 @@ from torch import nn
 
 from pathvlm_r1.assembly.training import Training, build_training
 from pathvlm_r1.data import Sample
+from pathvlm_r1.grpo import objective
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.reward import Completion, Missing, Score, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine, SampledCompletion
 from pathvlm_r1.stages import GRPOModule
+from pathvlm_r1.stages import grpo as stage
 from pathvlm_r1.tracking import RunFolder
 from steps.cells import PROMPTS, Cell, configuration, encoder_of, samples
-from steps.children import COUNT, Clock, Gate
+from steps.children import COUNT, DIAGNOSTICS, Clock, Gate
 from steps.machine import counted_flops
 
 # On what trains, where gradients are compared: an adapter begins at 0, and with it the divergence. Both give the nano
 # model a divergence of some 0.04; far beyond it one side bounds the exponent and the other does not.
 ADAPTER_NOISE, NOISE = 0.03, 0.01
+DESCRIBING = {
+    stage: ("describe_rollout", "describe_rewards", "describe_update", "describe_entropy"),
+    objective: ("_described",),
+}
 UNCLIPPED = 1e9  # norm of a gradient
 
 
@@ -78,13 +84,17 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
 
 
 def time_phases(module: GRPOModule, clock: Clock) -> None:
-    """Charge seconds to rollout, reward and log-probs; the rest is the update."""
+    """Charge seconds to rollout, reward, log-probs and diagnostics; the rest is the update."""
     collector, reference = module.collector, module.reference
     collector.encoder.prompt = clock.timed("rollout", collector.encoder.prompt)
     collector.engine.sample = clock.timed("rollout", collector.engine.sample)
     module.collector = replace(collector, reward=clock.timed("reward", collector.reward))
     module.current = clock.timed("log_probs", module.current)
     reference.log_probs = clock.timed("log_probs", reference.log_probs)
+    module.log_dict = clock.timed(DIAGNOSTICS, module.log_dict)
+    for place, names in DESCRIBING.items():
+        for name in names:
+            setattr(place, name, clock.timed(DIAGNOSTICS, getattr(place, name)))
 
 
 def record(cell: Cell, path: Path, precision: str) -> float:

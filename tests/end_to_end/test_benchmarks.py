@@ -37,10 +37,12 @@ def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tm
         assert row["max_gradient_difference"] <= 1e-5
         assert row["gradients"]["64"]["loss_ours"] > 1e-4, "the divergence from the reference is not 0"
         assert row["time_ratio_min"] <= row["time_ratio_median"] <= row["time_ratio_max"]
-        for side in ("ours", "trl"):
-            assert set(row[side]) == {"rollout", "reward", "log_probs", "update"}
+        phases = {"rollout", "reward", "log_probs", "update"}
+        for side, found in (("ours", phases | {"diagnostics"}), ("trl", phases)):
+            assert set(row[side]) == found
             assert all(seconds > 0 for seconds in row[side].values())
             assert row["peak_bytes"][side] > 0
+        assert 0 < row["diagnostics_share"] < 1
         assert row["flops"] > 1e9
         assert row["bound_seconds"] == row["flops"] / record["gemm_flops_per_second"]
 
