@@ -45,6 +45,7 @@ lint: setup  ## format, lint and types, as pre-commit has them
 
 benchmark: setup  ## steps against TRL, log-probs and scaling, 40 minutes on 2 cores; results in benchmarks/results
 	$(PYTHON) benchmarks/grpo_step.py
+	$(PYTHON) benchmarks/step_picture.py
 	$(PYTHON) benchmarks/logprobs.py
 	$(PYTHON) benchmarks/scaling.py
 

@@ -16,12 +16,18 @@ SMALL = ("--completion", "8", "--threads", "1")
 def measured(folder, name, *arguments):
     """What a benchmark writes."""
     out = folder / "results" / f"{name}.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments, *SMALL, "--out", str(out)]
+    shown = script(folder, name, *arguments, *SMALL, "--out", str(out))
+    return json.loads(out.read_text()), shown
+
+
+def script(folder, name, *arguments):
+    """What it prints, from another folder."""
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
     outcome = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)  # noqa: S603  our own script
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert outcome.stderr == ""
-    return json.loads(out.read_text()), outcome.stdout
+    return outcome.stdout
 
 
 def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tmp_path):
@@ -45,6 +51,9 @@ def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tm
         assert 0 < row["diagnostics_share"] < 1
         assert row["flops"] > 1e9
         assert row["bound_seconds"] == row["flops"] / record["gemm_flops_per_second"]
+    picture = tmp_path / "docs" / "step.png"
+    script(tmp_path, "step_picture", str(tmp_path / "results" / "grpo_step.json"), "--out", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_cell_that_fails_says_why_and_ends_nothing(tmp_path):
