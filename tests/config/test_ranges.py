@@ -101,6 +101,8 @@ def test_a_value_out_of_range_is_refused_with_its_key_and_the_rule(key, value, r
 OTHER_GROUPS = [
     ("stage=sft", "stage.validation_every", 0, "at least 1"),
     ("stage=sft", "stage.validation_samples", 0, "at least 1"),
+    ("stage=grpo", "stage.validation_every", 0, "at least 1"),
+    ("stage=grpo", "stage.validation_samples", 0, "at least 1"),
     ("stage=sft", "stage.rows_per_step", 0, "at least 1"),
     ("stage=sft", "stage.warmup_share", 1.0, "from 0 to below 1, a share of stage.max_steps"),
     ("stage=pretrain", "stage.warmup_share", -0.1, "from 0 to below 1, a share of stage.max_steps"),

@@ -43,7 +43,12 @@ TINY_SFT = (
     *TINY_DATA, "logger=csv", "model.recipe.sft.max_steps=2", "model.recipe.sft.rows_per_step=4",
     "model.recipe.sft.rows_per_forward=4", "model.recipe.sft.validation_every=2",
 )  # fmt: skip
-TINY = (*TINY_SFT, "model.recipe.grpo.max_steps=4", "model.recipe.grpo.prompts_per_step=2")
+TINY = (
+    *TINY_SFT,
+    "model.recipe.grpo.max_steps=4",
+    "model.recipe.grpo.prompts_per_step=2",
+    "model.recipe.grpo.validation_every=4",
+)
 TINY_GRPO = ("stage=grpo", "stage.group_size=4", "stage.temperature=1.5", "trainer.max_steps=2")
 
 

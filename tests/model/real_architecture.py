@@ -90,7 +90,7 @@ def loaded(folder, *, is_dropout_on):
     steps = {"learning_rate": 1e-3, "max_steps": 1}
     recipe = Recipe(
         sft=SFTRecipe(**steps, rows_per_step=1, rows_per_forward=2, validation_every=1),
-        grpo=GRPORecipe(**steps, prompts_per_step=1, tokens_per_forward=512),
+        grpo=GRPORecipe(**steps, prompts_per_step=1, tokens_per_forward=512, validation_every=1),
     )
     model = ModelConfig(
         name="small", checkpoint=str(folder), max_pixels=65_536, max_completion_tokens=8, gradient_checkpointing=True,

@@ -35,7 +35,7 @@ def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
     }
     if isinstance(config.stage, GRPOConfig):
         part |= {"objective": asdict(config.objective), "reward": asdict(config.reward), "judge": asdict(config.judge)}
-    if isinstance(config.stage, SFTConfig):  # validation chooses the weights
+    if isinstance(config.stage, SFTConfig | GRPOConfig):  # validation chooses the weights
         validation = load_samples(config.dataset, "validation")
         part |= {"validation": samples_hash(validation[: config.stage.validation_samples])}
     return content_hash(part)

@@ -16,8 +16,7 @@ from torch import nn
 from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
 from pathvlm_r1.config import EMBEDDED, RANDOM_6M, AdapterConfig, ConfigError, LoRAConfig, ModelConfig
-from pathvlm_r1.model import Encoder, Policy
-from pathvlm_r1.model.features import FeatureFolder
+from pathvlm_r1.model import Encoder, FeatureFolder, Policy
 from pathvlm_r1.model.nano import NANO_6M, random_model
 from pathvlm_r1.model.processor import load_processor
 from pathvlm_r1.tracking import write_atomically

@@ -36,7 +36,7 @@ from pathvlm_r1.config import (
     TrainConfig,
 )
 from pathvlm_r1.data import Sample
-from pathvlm_r1.stages import BestByValidation, ValidationAtEnd
+from pathvlm_r1.stages import BestByValidation
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
@@ -267,7 +267,6 @@ def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: 
             callback.restore_best(training.policy)
             record.measured["validation"] = callback.history
             record.measured["best_step"] = callback.best["step"]
-        if isinstance(callback, BestByValidation | ValidationAtEnd):
             record.measured |= {f"validation/{name}": value for name, value in callback.final.items()}
     provenance = {"run": folder.path.name, "stage": config.stage.name, "seed": config.seed}
     export_model(training.policy.model, training.encoder.processor, folder.export, provenance)

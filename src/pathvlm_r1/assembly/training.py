@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, LightningModule
@@ -32,7 +33,6 @@ from pathvlm_r1.stages import (
     SignalCallback,
     SignalWatch,
     TokenBudget,
-    ValidationAtEnd,
     linear_decay,
     warmup_cosine,
 )
@@ -76,13 +76,23 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
-    asked = load_samples(config.dataset, "validation")[: stage.validation_samples]
-    best = BestByValidation(
-        _validation(config, encoder, asked), every=stage.validation_every, last_step=config.trainer["max_steps"],
-        path=folder.path / "best.safetensors",
-    )  # fmt: skip
+    best = _best(config, stage, folder, encoder, itemgetter("accuracy"))
     stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (best,))
+
+
+def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder, encoder: SampleEncoder,
+          score: Callable[[Mapping[str, float]], float]) -> BestByValidation:  # fmt: skip
+    asked = load_samples(config.dataset, "validation")[: stage.validation_samples]
+    return BestByValidation(
+        _validation(config, encoder, asked), score=score, every=stage.validation_every,
+        last_step=config.trainer["max_steps"], path=folder.path / "best.safetensors",
+    )  # fmt: skip
+
+
+def _reward_of(weights: Mapping[str, float], metrics: Mapping[str, float]) -> float:
+    """The mean reward of greedy answers, by the terms that a validation measures."""
+    return sum(weight * metrics[name] for name, weight in weights.items() if name in metrics)
 
 
 def _validation(
@@ -140,10 +150,9 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         folder=folder.path,
         on_rollout=_to_both(on_rollout, signal.on_rollout),
     )  # fmt: skip
-    validate = _validation(config, encoder, load_samples(config.dataset, "validation"))
-    at_end = ValidationAtEnd(validate, last_step=config.trainer["max_steps"])
+    best = _best(config, stage, folder, encoder, partial(_reward_of, config.reward.weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (signal, at_end))
+    return Training(module, stream, loaded.policy, loaded.encoder, (signal, best))
 
 
 def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:

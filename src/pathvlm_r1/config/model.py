@@ -36,6 +36,7 @@ class GRPORecipe:
     max_steps: int
     prompts_per_step: int
     tokens_per_forward: int | None
+    validation_every: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -129,8 +129,7 @@ class SFTConfig:
         _require_optimisation(self)
         _require_warmup(self.warmup_share)
         require_positive(self.rows_per_step, "stage.rows_per_step")
-        require_positive(self.validation_every, "stage.validation_every")
-        require_positive(self.validation_samples, "stage.validation_samples")
+        _require_validation(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +161,8 @@ class GRPOConfig:
     top_p: float
     top_k: int
     min_p: float
+    validation_every: int
+    validation_samples: int
     samples_every: int
     signal_warning_steps: int
     cap_warning_share: float
@@ -189,6 +190,7 @@ class GRPOConfig:
         require(self.top_p == 1, "stage.top_p", self.top_p, rule.format("1"))
         require(self.top_k == 0, "stage.top_k", self.top_k, rule.format("0"))
         require(self.min_p == 0, "stage.min_p", self.min_p, rule.format("0"))
+        _require_validation(self)
         require(self.samples_every >= 0, "stage.samples_every", self.samples_every, "0 or more: 0 logs no tables")
         require_positive(self.signal_warning_steps, "stage.signal_warning_steps")
         rule = "from 0 to 1: at 1 nothing is warned of"
@@ -222,6 +224,11 @@ def _require_optimisation(stage: StageConfig) -> None:
     require_positive(stage.max_steps, "stage.max_steps")
     if not isinstance(stage, GRPOConfig):
         require_positive(stage.rows_per_forward, "stage.rows_per_forward")
+
+
+def _require_validation(stage: SFTConfig | GRPOConfig) -> None:
+    require_positive(stage.validation_every, "stage.validation_every")
+    require_positive(stage.validation_samples, "stage.validation_samples")
 
 
 def _require_warmup(share: float) -> None:

@@ -1,6 +1,15 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
-from pathvlm_r1.model.encoding import IGNORED, EncodedPrompt, EncodedRow, Encoder, SampleEncoder, TokenBatch
+from pathvlm_r1.model.encoding import (
+    IGNORED,
+    EncodedPrompt,
+    EncodedRow,
+    Encoder,
+    SampleEncoder,
+    TokenBatch,
+    picture_grids,
+)
+from pathvlm_r1.model.features import FeatureFolder
 from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
 from pathvlm_r1.model.plain_step import PlainStep
@@ -12,6 +21,7 @@ __all__ = [
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
+    "FeatureFolder",
     "HeadScores",
     "PlainStep",
     "Policy",
@@ -22,6 +32,7 @@ __all__ = [
     "TokenLogProbs",
     "head_log_probs",
     "in_evaluation_mode",
+    "picture_grids",
     "reference_of",
     "token_log_probs",
 ]

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from pathvlm_r1.model import EncodedPrompt, Policy, in_evaluation_mode
-from pathvlm_r1.model.encoding import picture_grids
+from pathvlm_r1.model import EncodedPrompt, Policy, in_evaluation_mode, picture_grids
 from pathvlm_r1.rollout.batches import LocalEngine, grouped, left_padded
 from pathvlm_r1.rollout.engine import SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding

@@ -1,4 +1,4 @@
-"""Validation by real generation: during SFT, with the choice of the best weights by it, and at the end of GRPO."""
+"""Validation by real generation, and the choice of the best weights by it."""
 
 from __future__ import annotations
 
@@ -13,43 +13,57 @@ from safetensors.torch import load_file, save_file
 from pathvlm_r1.model import Policy
 from pathvlm_r1.tracking import write_atomically
 
-Validate = Callable[[Policy], dict[str, float]]  # metrics, "accuracy" among them
+Metrics = dict[str, float]
+Validate = Callable[[Policy], Metrics]
 
 
 class BestByValidation(Callback):  # type: ignore[misc]
-    """Generates on validation every so many optimiser steps and keeps the trained weights that answered best.
+    """Generates on validation every so many optimiser steps and keeps the trained weights that scored best.
 
     Ties go to the earlier step. The record of all validations is part of the checkpoint.
+
+    Args:
+        validate: what the policy answers, in mean figures.
+        score: of those figures, the larger the better.
+        every: optimiser steps between validations.
+        last_step: of the run, after which there is one in any case.
+        path: of the best weights.
     """
 
-    def __init__(self, validate: Validate, *, every: int, last_step: int, path: Path) -> None:
+    def __init__(self, validate: Validate, *, score: Callable[[Metrics], float], every: int, last_step: int,
+                 path: Path) -> None:  # fmt: skip
         self.validate = validate
+        self.score = score
         self.every = every
         self.last_step = last_step
         self.path = path
-        self.history: list[dict[str, float]] = []
+        self.history: list[Metrics] = []
 
     @property
-    def best(self) -> dict[str, float]:
+    def best(self) -> Metrics:
         """The validation that was best so far."""
-        return max(self.history, key=lambda metrics: metrics["accuracy"])
+        return max(self.history, key=self.score)
 
     @property
-    def final(self) -> dict[str, float]:
+    def final(self) -> Metrics:
         """The metrics of the weights that the run hands over: the best ones."""
         return {name: value for name, value in self.best.items() if name != "step"}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         del batch
         step = trainer.global_step
-        seen = {metrics["step"] for metrics in self.history}
-        if step in seen or (step % self.every and step != self.last_step):
+        if not self._is_due(step):
             return
         metrics = _logged(self.validate, pl_module)
         self.history.append({"step": float(step), **metrics})
         if self.best["step"] == step and trainer.is_global_zero:
             weights = trained_weights(pl_module.policy)
             write_atomically(self.path, lambda partial: save_file(weights, partial))
+
+    def _is_due(self, step: int) -> bool:
+        """A batch may be several optimiser steps: a validation stands behind the one that completes `every`."""
+        last = int(self.history[-1]["step"]) if self.history else 0
+        return step > last and (step // self.every > last // self.every or step >= self.last_step)
 
     def restore_best(self, policy: Policy) -> None:
         """Put the best weights back into the policy."""
@@ -62,28 +76,7 @@ class BestByValidation(Callback):  # type: ignore[misc]
         self.history = state_dict["history"]
 
 
-class ValidationAtEnd(Callback):  # type: ignore[misc]
-    """Generates on validation once, after the last optimiser step; a run that ends before has no such figures."""
-
-    def __init__(self, validate: Validate, *, last_step: int) -> None:
-        self.validate = validate
-        self.last_step = last_step
-        self.final: dict[str, float] = {}  # the metrics of the weights that the run hands over
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
-        """Here and not when training has ended: then Lightning takes no metrics, and the weights leave the device."""
-        del batch
-        if trainer.global_step >= self.last_step:
-            self.final = _logged(self.validate, pl_module)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"final": self.final}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.final = state_dict["final"]
-
-
-def _logged(validate: Validate, module: LightningModule) -> dict[str, float]:
+def _logged(validate: Validate, module: LightningModule) -> Metrics:
     metrics = validate(module.policy)
     module.log_dict({f"validation/{name}": value for name, value in metrics.items()}, batch_size=1)
     return metrics
