@@ -12,6 +12,7 @@ from rich import get_console
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answering_policy
+from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import ConfigError, ReadinessConfig
@@ -34,6 +35,8 @@ def check_readiness(config: ReadinessConfig) -> Readiness:
         TrackingError: `out` cannot be written.
     """
     found_checkpoint(config.model.checkpoint)
+    if config.reward.process is not None:
+        require_judge(config.judge)
     _require_out(config.out)
     samples = _asked(config)
     readiness = _measured(config, samples)
@@ -69,7 +72,7 @@ def _measured(config: ReadinessConfig, samples: Sequence[Sample]) -> Readiness:
     encoder = SampleEncoder(loaded.encoder, Contract())
     sampled = _groups(config, encoder, loaded.policy, samples)
     groups = list(progress_over(sampled, f"{config.group_size} completions a prompt", len(samples)))
-    terms = reward_terms(config.reward, encoder.contract)
+    terms = reward_terms(config.reward, encoder.contract, config.judge)
     return measure_readiness(
         groups, total_reward(groups, terms, Missing(config.reward.missing)), contract=encoder.contract,
         prompts_per_step=config.prompts_per_step, seed=config.seed, replicates=config.replicates,

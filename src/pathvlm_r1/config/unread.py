@@ -62,10 +62,7 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if "resume" in composed and composed.resume is not None:
         yield "", f"resume={composed.resume} goes on with that run's own configuration"
     if "stage" in composed:
-        stage = composed.stage.name
-        yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-        if "init" in composed.stage and composed.stage.init != "auto":
-            yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+        yield from _reasons_of_stage(composed)
     if "task" in composed and composed.task in UNREAD_BY_TASK:
         yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
     if "task" in composed and "runs" in composed and composed.runs is not None:
@@ -75,6 +72,15 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:
         yield "judge", f"reward={composed.reward.name} has no term that a judge scores"
+
+
+def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    stage = composed.stage.name
+    yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
+    if stage == "sft" and composed.judge.name == "openai":
+        yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
+    if "init" in composed.stage and composed.stage.init != "auto":
+        yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
 
 
 def _is_within(key: str, part: str) -> bool:

@@ -1,0 +1,89 @@
+"""What the judge of the process term may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleJudgeConfig:
+    """Who decides the events without asking anyone; the values stand in `conf/judge/oracle.yaml`."""
+
+    name: Literal["oracle", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceConfig:
+    """USD of a million tokens of one model; the values stand in `conf/judge/openai.yaml`."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("input", self.input), ("output", self.output)):
+            require(value >= 0, f"judge.prices.*.{name}", value, "0 or more, USD per million tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAIJudgeConfig:
+    """A language model behind an OpenAI-compatible endpoint; the values stand in `conf/judge/openai.yaml`."""
+
+    name: Literal["openai"]
+    url: str
+    model: str
+    api_key_env: str | None
+    prompt: str
+    reference: Literal["hidden", "shown", "context"]
+    void_unfound_evidence: bool
+    image_size: int
+    image_tokens: int
+    temperature: float
+    seed: int
+    max_tokens: int
+    max_tokens_key: Literal["max_tokens", "max_completion_tokens"]
+    prices: Mapping[str, PriceConfig]
+    max_cost: float
+    cache: str
+    max_missing_share: float
+    concurrency: int
+    requests_per_minute: float | None
+    timeout_seconds: float
+    attempts: int
+    backoff_seconds: float
+    max_wait_seconds: float
+    max_failures: int
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        is_http = self.url.startswith(("http://", "https://"))
+        require(is_http, "judge.url", self.url, "an address that begins with http:// or https://")
+        for key in ("model", "prompt", "cache"):
+            require_text(getattr(self, key), f"judge.{key}")
+        variable = self.api_key_env
+        is_name = variable is None or variable.isidentifier()
+        require(is_name, "judge.api_key_env", "…", "the name of an environment variable, or null; never the key itself")
+        require(self.image_size >= 28, "judge.image_size", self.image_size, "at least 28 pixels a side")
+        require(self.image_tokens >= 0, "judge.image_tokens", self.image_tokens, "0 or more")
+        require(self.temperature >= 0, "judge.temperature", self.temperature, "0 or more: 0 is greedy")
+        require_seed(self.seed, "judge.seed")
+        for key in ("max_tokens", "concurrency", "attempts", "max_failures", "timeout_seconds", "max_wait_seconds"):
+            require_positive(getattr(self, key), f"judge.{key}")
+        require(self.backoff_seconds >= 0, "judge.backoff_seconds", self.backoff_seconds, "0 or more")
+        rate = self.requests_per_minute
+        require(rate is None or rate > 0, "judge.requests_per_minute", rate, "above 0, or null: no limit")
+        require(self.model in self.prices, "judge.model", self.model, "has no price: give it one in judge.prices")
+        require(self.max_cost >= 0, "judge.max_cost", self.max_cost, "0 or more, USD")
+        share = self.max_missing_share
+        require(0 <= share <= 1, "judge.max_missing_share", share, "from 0 to 1: at 1 nothing ends a run")
+
+    @property
+    def price(self) -> PriceConfig:
+        """Of the model that is asked."""
+        return self.prices[self.model]
+
+
+JudgeConfig = OracleJudgeConfig | OpenAIJudgeConfig
