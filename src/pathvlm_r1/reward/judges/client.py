@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,7 +97,7 @@ class Client:
         Raises:
             JudgeError: always.
         """
-        self.stopped = JudgeError(message)
+        self.stopped = self.stopped or JudgeError(message)  # the first reason is the one to mend
         raise self.stopped
 
 
@@ -133,7 +134,7 @@ class Session:
         try:
             call = store.reserve(question.key, reserve, cap)
         except JudgeError as error:
-            self.client.stopped = error
+            self.client.stopped = self.client.stopped or error
             raise
         started = time.monotonic()
         try:
@@ -227,9 +228,11 @@ async def _content(response: httpx.Response) -> tuple[bytes, bool]:
 
 def _retry_after(value: str) -> float:
     """Seconds, from a number of them or a date; 0 for neither."""
-    if value.strip().isdecimal():
-        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # no date, or one without its zone
+            return 0.0
+    return seconds if 0 < seconds < math.inf else 0.0
