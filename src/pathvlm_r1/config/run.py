@@ -21,10 +21,9 @@ from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, Stage
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data import LETTERS
 
-# Which judges can score the reasoning on a kind of dataset; the oracle needs a findings table.
-JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {
-    "phantom": ("oracle", "openai"), "bccd": ("oracle", "openai"),
-}  # fmt: skip
+# Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
+JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
+JUDGES_OF_ALL = ("openai",)  # which look at the picture themselves
 
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {
@@ -287,9 +286,9 @@ def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capabil
 
 
 def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
-    able = JUDGES_BY_DATASET[dataset.kind]
+    able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
     if reward.process is not None and judge.name not in able:
         raise ConfigError(
             f"judge={judge.name}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
-            f"judges that can: {', '.join(able) or 'none'}. Or take a reward without it: reward=accuracy_format"
+            f"judges that can: {', '.join(able)}. Or take a reward without it: reward=accuracy_format"
         )
