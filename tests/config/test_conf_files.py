@@ -1,6 +1,5 @@
 """What `conf/` holds: every file composes and passes, with the keys of its dataclass and no others."""
 
-from collections.abc import Mapping
 from dataclasses import MISSING, FrozenInstanceError, fields, is_dataclass
 from itertools import product
 from pathlib import Path
@@ -113,7 +112,7 @@ def paths_of_yaml(values: object, prefix: str = "") -> set[str]:
 
 def paths_of_schema(schema: object, values: object, prefix: str = "") -> set[str]:
     """Every key that a dataclass has; below a mapping, those of the file."""
-    if get_origin(schema) is not Mapping:
+    if get_origin(schema) is not tuple:
         schema = next((member for member in get_args(schema) if is_dataclass(member)), schema)
     if not is_dataclass(schema):
         return paths_of_yaml(values, prefix)

@@ -8,7 +8,7 @@ from pathvlm_r1.config import ConfigError, TrainConfig, refuse_unread
 RANGES = [
     ("url", "localhost:8000/v1", "an address that begins with http:// or https://"),
     ("model", " ", "must not be empty"),
-    ("model", "gpt-9", "has no price: give it one in judge.prices"),
+    ("model", "gpt-9", "needs one price: judge.prices='[{model: gpt-9, input: 2.5, output: 10.0}]'"),
     ("prompt", "", "must not be empty"),
     ("cache", "", "must not be empty"),
     ("reference", "told", "one of hidden, shown, context"),
@@ -39,9 +39,9 @@ def test_a_value_of_the_judge_out_of_range_is_refused(name, key, value, rule):
 
 
 def test_a_price_is_not_negative():
-    prices = {"gpt-4o-2024-08-06": {"input": -1, "output": 1}}
+    prices = [{"model": "gpt-4o-2024-08-06", "input": -1, "output": 1}]
     message = message_of("train", ["judge=openai"], {"judge.prices": prices})
-    assert message == "judge.prices.*.input=-1.0: 0 or more, USD per million tokens"
+    assert message == "judge.prices.input=-1.0: 0 or more, USD per million tokens"
 
 
 def test_a_key_typed_in_place_of_its_variable_is_refused_and_not_repeated():
@@ -51,7 +51,11 @@ def test_a_key_typed_in_place_of_its_variable_is_refused_and_not_repeated():
 
 
 def test_a_server_of_ones_own_needs_a_price_of_nothing_and_no_key():
-    values = {"judge.model": "own", "judge.prices": {"own": {"input": 0, "output": 0}}, "judge.api_key_env": None}
+    values = {
+        "judge.model": "own",
+        "judge.prices": [{"model": "own", "input": 0, "output": 0}],
+        "judge.api_key_env": None,
+    }
     checked = TrainConfig.checked(changed("train", ["judge=openai"], values))
     assert (checked.judge.price.input, checked.judge.api_key_env) == (0.0, None)
 

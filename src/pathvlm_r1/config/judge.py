@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +19,13 @@ class OracleJudgeConfig:
 class PriceConfig:
     """USD of a million tokens of one model; the values stand in `conf/judge/openai.yaml`."""
 
+    model: str
     input: float
     output: float
 
     def __post_init__(self) -> None:
         for name, value in (("input", self.input), ("output", self.output)):
-            require(value >= 0, f"judge.prices.*.{name}", value, "0 or more, USD per million tokens")
+            require(value >= 0, f"judge.prices.{name}", value, "0 or more, USD per million tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class OpenAIJudgeConfig:
     seed: int
     max_tokens: int
     max_tokens_key: Literal["max_tokens", "max_completion_tokens"]
-    prices: Mapping[str, PriceConfig]
+    prices: tuple[PriceConfig, ...]
     max_cost: float
     cache: str
     max_missing_share: float
@@ -75,7 +75,9 @@ class OpenAIJudgeConfig:
         require(self.backoff_seconds >= 0, "judge.backoff_seconds", self.backoff_seconds, "0 or more")
         rate = self.requests_per_minute
         require(rate is None or rate > 0, "judge.requests_per_minute", rate, "above 0, or null: no limit")
-        require(self.model in self.prices, "judge.model", self.model, "has no price: give it one in judge.prices")
+        priced = [price.model for price in self.prices]
+        rule = f"needs one price: judge.prices='[{{model: {self.model}, input: 2.5, output: 10.0}}]'"
+        require(priced.count(self.model) == 1, "judge.model", self.model, rule)
         require(self.max_cost >= 0, "judge.max_cost", self.max_cost, "0 or more, USD")
         share = self.max_missing_share
         require(0 <= share <= 1, "judge.max_missing_share", share, "from 0 to 1: at 1 nothing ends a run")
@@ -83,7 +85,7 @@ class OpenAIJudgeConfig:
     @property
     def price(self) -> PriceConfig:
         """Of the model that is asked."""
-        return self.prices[self.model]
+        return next(price for price in self.prices if price.model == self.model)
 
 
 JudgeConfig = OracleJudgeConfig | OpenAIJudgeConfig
