@@ -1,11 +1,13 @@
 """From a configuration to a judge: what cannot be asked is refused before, and a plan says what it would cost."""
 
+from dataclasses import replace
+
 import pytest
 from composing import changed
 from written_completions import CONTRACT
 
 from pathvlm_r1.assembly.identity import run_hash
-from pathvlm_r1.assembly.judging import judge_of, require_judge, show_judge_plan
+from pathvlm_r1.assembly.judging import judge_of, require_judge, show_judge_plan, with_typed_limits
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import ConfigError, TrainConfig
 from pathvlm_r1.reward import OracleJudge
@@ -79,6 +81,16 @@ def test_how_a_judge_is_asked_does_not_tell_runs_apart_and_what_it_is_asked_does
     wanted = run_hash(config(), [])
     assert run_hash(config(concurrency=2, cache="elsewhere.sqlite", max_cost=9.0), []) == wanted
     assert run_hash(config(reference="hidden"), []) != wanted
+
+
+def test_a_run_that_goes_on_takes_the_typed_limits_and_keeps_all_else():
+    own, new = config(max_cost=1.0, seed=3), config(max_cost=2.0, seed=4, concurrency=5)
+    gone_on = with_typed_limits(own, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
+    assert gone_on == replace(own, judge=replace(own.judge, max_cost=2.0))
+    assert with_typed_limits(own, new.judge, ["resume=x"]) == own
+    oracle = TrainConfig.checked(changed("train", [], {}))
+    with pytest.raises(ConfigError, match=r"judge\.max_cost: judge=oracle is that of the run"):
+        with_typed_limits(oracle, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
 
 
 def test_a_dry_run_says_calls_tokens_and_cost_and_whether_the_cap_is_enough(tmp_path, capsys):

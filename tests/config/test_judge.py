@@ -3,7 +3,7 @@
 import pytest
 from composing import changed, composed, message_of
 
-from pathvlm_r1.config import ConfigError, TrainConfig, refuse_unread
+from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, OpenAIJudgeConfig, TrainConfig, refuse_unread
 
 RANGES = [
     ("url", "localhost:8000/v1", "an address that begins with http:// or https://"),
@@ -58,6 +58,20 @@ def test_a_server_of_ones_own_needs_a_price_of_nothing_and_no_key():
     }
     checked = TrainConfig.checked(changed("train", ["judge=openai"], values))
     assert (checked.judge.price.input, checked.judge.api_key_env) == (0.0, None)
+
+
+def test_a_run_that_goes_on_may_be_given_other_limits_of_its_judge_and_nothing_else():
+    allowed = ("resume=outputs/x", "judge=openai", "judge.max_cost=9", "judge.concurrency=2")
+    refuse_unread(allowed, composed("train", *allowed))
+    for typed in (("judge=oracle",), ("judge=openai", "judge.seed=1"), ("judge=openai", "seed=1")):
+        with pytest.raises(
+            ConfigError, match=f"{typed[-1].partition('=')[0]}: resume=outputs/x goes on with that run's"
+        ):
+            refuse_unread(("resume=outputs/x", *typed), composed("train", "resume=outputs/x", *typed))
+
+
+def test_limits_are_keys_of_the_judge():
+    assert set(JUDGE_LIMITS) < set(OpenAIJudgeConfig.__dataclass_fields__)
 
 
 def test_supervised_training_asks_no_judge_that_costs_money():

@@ -68,6 +68,20 @@ def test_a_run_that_its_judge_ends_goes_on_to_the_same_weights_and_pays_nothing_
     assert float(rows[0]["grpo/judge/cost_usd"]) > 0
 
 
+def test_a_run_that_reached_its_cap_goes_on_under_a_higher_one_and_pays_nothing_twice(tmp_path):
+    chat = FakeChat()
+    with serving(chat) as url:
+        own = (*judge(url, tmp_path), "judge.concurrency=1")
+        with pytest.raises(JudgeError, match=r"judge\.max_cost=0\.05: .*; go on with: "):
+            trained(tmp_path, *GRPO, *own, "judge.max_cost=0.05")
+        ((broken, _),) = runs_below(tmp_path)
+        paid = sum(chat.paid.values())
+        outcome = entry("train", f"resume={broken.path}", "judge=openai", "judge.max_cost=5")
+    assert outcome.status == 0, outcome.text
+    assert read_manifest(broken.path).status == "finished"
+    assert 0 < paid < sum(chat.paid.values()) == sum(chat.asked.values())
+
+
 def test_an_evaluation_says_who_decided_the_events(tmp_path):
     with serving(FakeChat()) as url:
         outcome = entry("eval", *TINY_DATA, f"output={tmp_path}", "evaluation.replicates=50", *judge(url, tmp_path))

@@ -10,16 +10,12 @@ from typing import Any
 from pathvlm_r1 import __version__
 from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
-from pathvlm_r1.config import EMBEDDED, GRPOConfig, SFTConfig, TrainConfig
+from pathvlm_r1.config import EMBEDDED, JUDGE_LIMITS, GRPOConfig, SFTConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
 
 _HOW_NOT_WHAT = ("rows_per_forward", "tokens_per_forward", "samples_every", "arm")  # of a stage: they change no weight
-_JUDGE_HOW = (
-    "url", "api_key_env", "prices", "max_cost", "cache", "concurrency", "requests_per_minute", "timeout_seconds",
-    "attempts", "backoff_seconds", "max_wait_seconds", "max_failures", "max_missing_share", "image_tokens", "dry_run",
-)  # fmt: skip
 _ELSEWHERE = ("recipe", "checkpoint", "feature_folder")  # of a model: in the stage, as a hash, and changing no weight
 
 
@@ -38,7 +34,7 @@ def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
         "seed": config.seed,
     }
     if isinstance(config.stage, GRPOConfig):
-        judge = {key: value for key, value in asdict(config.judge).items() if key not in _JUDGE_HOW}
+        judge = {key: value for key, value in asdict(config.judge).items() if key not in JUDGE_LIMITS}
         part |= {"objective": asdict(config.objective), "reward": asdict(config.reward), "judge": judge}
     if isinstance(config.stage, SFTConfig):  # validation chooses the weights
         validation = load_samples(config.dataset, "validation")

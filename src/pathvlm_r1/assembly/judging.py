@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from rich import get_console
 
 from pathvlm_r1.assembly.datasets import load_samples
-from pathvlm_r1.config import ConfigError, GRPOConfig, JudgeConfig, OpenAIJudgeConfig, TrainConfig
+from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, GRPOConfig, JudgeConfig, OpenAIJudgeConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import Completion, FinishReason, Judge, OracleJudge
@@ -55,6 +57,26 @@ def require_judge(config: JudgeConfig) -> None:
             f"judge.api_key_env={variable}: this environment variable is not set; export the key of {config.url} in "
             "it, or set judge.api_key_env=null for a server that takes none"
         )
+
+
+def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[str]) -> TrainConfig:
+    """A run's own configuration with the limits of its judge that were typed to go on with it.
+
+    Args:
+        config: of the run.
+        judge: of the command.
+        typed: overrides of the command.
+
+    Raises:
+        ConfigError: the run has another judge.
+    """
+    overrides = OverridesParser.create().parse_overrides(list(typed))
+    limits = [name for name in JUDGE_LIMITS if any(one.key_or_group == f"judge.{name}" for one in overrides)]
+    if not limits:
+        return config
+    if config.judge.name != judge.name:
+        raise ConfigError(f"judge.{limits[0]}: judge={config.judge.name} is that of the run, which has no such limit")
+    return replace(config, judge=replace(config.judge, **{name: getattr(judge, name) for name in limits}))
 
 
 def show_judge_plan(composed: DictConfig) -> bool:

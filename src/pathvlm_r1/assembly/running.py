@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 
 from pathvlm_r1.assembly.datasets import announce_floor, load_samples, samples_hash
 from pathvlm_r1.assembly.identity import run_hash
-from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.judging import require_judge, with_typed_limits
 from pathvlm_r1.assembly.parents import implied_parent, parent_command
 from pathvlm_r1.assembly.policies import found_checkpoint, trainability
 from pathvlm_r1.assembly.processes import (
@@ -29,7 +29,7 @@ from pathvlm_r1.assembly.processes import (
 from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
 from pathvlm_r1.assembly.sample_tables import SampleTables
 from pathvlm_r1.assembly.training import Training, build_training
-from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, PretrainConfig, TrainConfig
+from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.stages import BestByValidation, ValidationAtEnd
@@ -80,7 +80,7 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
     """
     config = TrainConfig.checked(composed)
     if config.resume is not None:
-        return resume(Path(config.resume).expanduser(), launch)
+        return resume(Path(config.resume).expanduser(), launch, config.judge)
     processes = _checked_processes(config, launch)
     if not processes.is_first:
         return _join(processes, launch)
@@ -98,8 +98,8 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
     return folder
 
 
-def resume(path: Path, launch: Launch) -> RunFolder:
-    """Go on with an interrupted run, under its own configuration.
+def resume(path: Path, launch: Launch, judge: JudgeConfig) -> RunFolder:
+    """Go on with an interrupted run, under its own configuration but for typed limits of its judge.
 
     Raises:
         ConfigError: the run has finished, or has no checkpoint yet, or its data have changed.
@@ -110,7 +110,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
         raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
     if not _can_go_on(manifest.stage, folder):
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
-    config = recorded_config(manifest)
+    config = with_typed_limits(recorded_config(manifest), judge, launch.typed)
     processes = _checked_processes(config, launch)
     samples = _training_samples(config)
     if samples_hash(samples) != manifest.data.hash:

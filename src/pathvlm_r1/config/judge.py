@@ -7,6 +7,14 @@ from typing import Literal
 
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
 
+# Of a judge that is asked over a network: how it is asked, and not what. They change no verdict, and a run that goes on
+# may be given others.
+JUDGE_LIMITS = (
+    "url", "api_key_env", "image_tokens", "prices", "max_cost", "cache", "max_missing_share", "concurrency",
+    "requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds", "max_wait_seconds", "max_failures",
+    "dry_run",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class OracleJudgeConfig:

@@ -72,7 +72,7 @@ class Store:
                 raise JudgeError(
                     f"judge.max_cost={cap / NANO:g}: {spent / NANO:.4f} USD are spent or reserved in {self.path}, and "
                     f"the next request may cost {amount / NANO:.4f}. What was answered is kept: raise judge.max_cost "
-                    "to go on"
+                    "to go on, with resume= as judge=openai judge.max_cost=…"
                 )
             entered = self._connection.execute("INSERT INTO calls (key, reserved) VALUES (?, ?)", (key, amount))
         return int(entered.lastrowid or 0)
