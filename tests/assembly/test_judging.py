@@ -8,9 +8,9 @@ from written_completions import CONTRACT
 
 from pathvlm_r1.assembly.identity import run_hash
 from pathvlm_r1.assembly.judging import judge_of, require_judge, show_judge_plan, with_typed_limits
-from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, TrainConfig
-from pathvlm_r1.reward import OracleJudge
+from pathvlm_r1.reward import Missing, OracleJudge
 from pathvlm_r1.reward.judges import Budget
 
 SMALL = {
@@ -81,6 +81,12 @@ def test_how_a_judge_is_asked_does_not_tell_runs_apart_and_what_it_is_asked_does
     wanted = run_hash(config(), [])
     assert run_hash(config(concurrency=2, cache="elsewhere.sqlite", max_cost=9.0), []) == wanted
     assert run_hash(config(reference="hidden"), []) != wanted
+
+
+def test_the_papers_fallback_is_warned_of_and_the_others_are_not(caplog):
+    for missing in Missing:
+        assert missing_of(replace(config().reward, missing=missing.value)) is missing
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["reward.missing=paper"]
 
 
 def test_a_run_that_goes_on_takes_the_typed_limits_and_keeps_all_else():

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
 from pathvlm_r1.assembly.judging import judge_of
 from pathvlm_r1.config import JudgeConfig, RewardConfig
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import CrossModalProcess, Format, OutcomeAccuracy, SoftOverlong, WeightedTerm
+from pathvlm_r1.reward import CrossModalProcess, Format, Missing, OutcomeAccuracy, SoftOverlong, WeightedTerm
+
+_log = logging.getLogger(__name__)
+
+
+def missing_of(reward: RewardConfig) -> Missing:
+    """What becomes of a missing verdict; a choice that is kept only for comparison is warned of."""
+    missing = Missing(reward.missing)
+    if missing is Missing.PAPER:
+        _log.warning(
+            "reward.missing=paper: a reasoning without a verdict is worth half where the answer is right and nothing "
+            "where it is wrong. That pays the outcome twice and teaches nothing of reasoning; grpo/missing/process "
+            "counts how often"
+        )
+    return missing
 
 
 def reward_terms(

@@ -15,13 +15,13 @@ from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
-from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import GRPOConfig, OracleJudgeConfig, PretrainConfig, SFTConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import Completion, Missing, RewardTable, WeightedTerm, total_reward
+from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     BestByValidation,
@@ -117,7 +117,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
-        reward=partial(total_reward, terms=terms, missing=Missing(config.reward.missing)),
+        reward=partial(total_reward, terms=terms, missing=missing_of(config.reward)),
         group_size=stage.group_size,
         resample_rounds=stage.resample_rounds,
     )
