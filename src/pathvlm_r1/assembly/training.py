@@ -53,7 +53,7 @@ class Training:
 
 
 def build_training(
-    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, on_rollout: OnRollout, processes: int
+    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, on_rollout: OnRollout, processes: int = 1
 ) -> Training:
     """The stage that the configuration asks for; `samples` are those of its training split, which `processes` share."""
     if isinstance(config.stage, PretrainConfig):

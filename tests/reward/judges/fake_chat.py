@@ -144,8 +144,8 @@ class Handler(BaseHTTPRequestHandler):
             elif self.headers["Authorization"] != f"Bearer {KEY}":
                 self.respond(401, {"error": f"wrong key {self.headers['Authorization']}"})
             else:
-                self.chat.closing.wait(self.chat.seconds)
-                self.act(self.chat.script(text, number), text)
+                is_closing = self.chat.closing.wait(self.chat.seconds)
+                self.act("reset" if is_closing else self.chat.script(text, number), text)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         finally:
@@ -225,9 +225,9 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(chat):
-    """Its address, while it answers."""
-    server = Server(("127.0.0.1", 0), Handler)
+def serving(chat, port=0):
+    """Its address, while it answers; any free port unless one is given."""
+    server = Server(("127.0.0.1", port), Handler)
     server.chat = chat
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

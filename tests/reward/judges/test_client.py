@@ -1,6 +1,7 @@
 """How an endpoint is asked: paced, bounded, repeated where that helps, and given up with one message."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -114,6 +115,28 @@ def test_an_outage_ends_the_asking_with_one_message(fault, tmp_path):
             judge(texts(40))
     assert str(caught.value).startswith(f"judge.url={url}: 5 requests in a row failed, the last one: ")
     assert sum(chat.asked.values()) <= 5 + 1, "what was under way, and no more"
+
+
+def test_failures_are_counted_on_from_batch_to_batch(tmp_path):
+    with serving(FakeChat(lambda *_: "400")) as url:
+        judge = judge_at(url, tmp_path, breaker=3)
+        assert [judge(texts(1, start=number))[0].events for number in range(2)] == [None, None]
+        with pytest.raises(JudgeError, match="3 requests in a row failed"):
+            judge(texts(1, start=2))
+
+
+def test_a_server_that_starts_again_in_the_middle_loses_no_verdict(tmp_path):
+    first, second = FakeChat(seconds=0.05), FakeChat()
+    with ThreadPoolExecutor(1) as pool:
+        with serving(first) as url:
+            judge = judge_at(url, tmp_path, concurrency=4, attempts=60, backoff=0.05, max_wait=0.2)
+            verdicts = pool.submit(judge, texts(24))
+            while sum(first.asked.values()) < 8:
+                time.sleep(0.01)
+        with serving(second, port=int(url.split(":")[2].partition("/")[0])):
+            assert [verdict.events for verdict in verdicts.result()] == [truth(c.text) for c in texts(24)]
+    assert first.paid.keys() & second.paid.keys() == set()
+    assert 0 < len(first.paid) < 24 == len(first.paid) + len(second.paid)
 
 
 def test_failures_with_answers_between_them_are_no_outage(tmp_path):

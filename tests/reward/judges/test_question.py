@@ -1,5 +1,6 @@
 """The text under judgement is data that cannot end its block; the key of a request is all that decides the answer."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -69,6 +70,13 @@ def test_every_version_of_the_prompt_has_its_four_parts():
         sections = Prompt.named(version).sections
         assert set(sections) == {"system", "hidden", "shown", "context"}
         assert all(sections.values())
+
+
+def test_a_version_of_the_prompt_stays_what_it_was_when_it_judged():
+    """A better prompt is a new file: verdicts name their version, and so do the tables made of them."""
+    written_as = {version: hashlib.sha256(json.dumps(Prompt.named(version).sections).encode()).hexdigest()[:16]
+                  for version in PROMPTS}  # fmt: skip
+    assert written_as == {"process_events_v1": "e2ca5044878b1555"}
 
 
 CHANGES = [

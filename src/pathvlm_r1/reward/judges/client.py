@@ -142,10 +142,10 @@ class Session:
         except Unanswered as fault:
             _log.debug("judge: %s failed after %.2f s: %s", question.key[:12], time.monotonic() - started, fault)
             store.settle(call, None if fault.is_billed else 0, str(fault))
+            if fault.retry_after <= self.client.endpoint.max_wait:  # nobody asks before that
+                self.client.resume_at = max(self.client.resume_at, time.monotonic() + fault.retry_after)
             if not fault.is_throttled:
                 self.client.count_failure(str(fault))
-            elif fault.retry_after <= self.client.endpoint.max_wait:
-                self.client.resume_at = max(self.client.resume_at, time.monotonic() + fault.retry_after)
             raise
         _log.debug("judge: %s answered in %.2f s", question.key[:12], time.monotonic() - started)
         return answer, call
