@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
+from pathvlm_r1.config.rules import require, require_positive, require_text
 
 # Of a judge that is asked over a network: how it is asked, and not what. They change no verdict, and a run that goes on
 # may be given others.
@@ -49,8 +49,8 @@ class OpenAIJudgeConfig:
     void_unfound_evidence: bool
     image_size: int
     image_tokens: int
-    temperature: float
-    seed: int
+    temperature: float | None
+    seed: int | None
     max_tokens: int
     max_tokens_key: Literal["max_tokens", "max_completion_tokens"]
     prices: tuple[PriceConfig, ...]
@@ -76,8 +76,9 @@ class OpenAIJudgeConfig:
         require(is_name, "judge.api_key_env", "…", "the name of an environment variable, or null; never the key itself")
         require(self.image_size >= 28, "judge.image_size", self.image_size, "at least 28 pixels a side")
         require(self.image_tokens >= 0, "judge.image_tokens", self.image_tokens, "0 or more")
-        require(self.temperature >= 0, "judge.temperature", self.temperature, "0 or more: 0 is greedy")
-        require_seed(self.seed, "judge.seed")
+        heat, rule = self.temperature, "0 or more: 0 is greedy; null leaves it to the server"
+        require(heat is None or heat >= 0, "judge.temperature", heat, rule)
+        require(self.seed is None or self.seed >= 0, "judge.seed", self.seed, "0 or more, or null: none is sent")
         for key in ("max_tokens", "concurrency", "attempts", "max_failures", "timeout_seconds", "max_wait_seconds"):
             require_positive(getattr(self, key), f"judge.{key}")
         require(self.backoff_seconds >= 0, "judge.backoff_seconds", self.backoff_seconds, "0 or more")

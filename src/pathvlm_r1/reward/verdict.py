@@ -19,7 +19,7 @@ class Provenance:
     is_cached: bool = False  # paid before, or for another completion of the same batch
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # of the answer; attempts without one stand in the ledger alone
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ CHANGES = [
     {"reference": "shown"},
     {"max_side": 56},
     {"temperature": 0.5},
+    {"temperature": None},
     {"seed": 1},
     {"max_tokens": 201},
     {"prompt": replace(ASKING.prompt, version="process_events_v2")},
@@ -97,13 +98,18 @@ def test_the_key_follows_everything_that_decides_the_answer():
     keys = [asked("x").key, asked("y").key, *(asked("x", **change).key for change in CHANGES)]
     keys.append(ASKING.question(Completion(other, "x", FinishReason.STOP, 1), PICTURE).key)
     keys.append(ASKING.question(written("x"), Picture.of(Image.new("RGB", (40, 30), (0, 0, 1)), 28)).key)
-    assert len(set(keys)) == len(keys) == 13
+    assert len(set(keys)) == len(keys) == 14
 
 
 def test_the_key_follows_nothing_else():
     again = Completion(replace(SAMPLE, sample_id="another"), "x", FinishReason.LENGTH, 7)
     assert ASKING.question(again, PICTURE).key == asked("x").key
     assert asked("x", max_tokens_key="max_completion_tokens").key == asked("x").key
+
+
+def test_what_a_model_refuses_is_not_sent():
+    assert (asked("x").body["temperature"], asked("x").body["seed"]) == (0.0, 42)
+    assert {"temperature", "seed"}.isdisjoint(asked("x", temperature=None, seed=None).body)
 
 
 def test_the_limit_of_tokens_goes_under_the_servers_own_name():

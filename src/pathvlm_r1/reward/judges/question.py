@@ -89,8 +89,8 @@ class Asking:
     prompt: Prompt
     reference: Reference
     max_side: int  # of the picture, in pixels
-    temperature: float
-    seed: int
+    temperature: float | None  # None, here and below: not sent
+    seed: int | None
     max_tokens: int
     max_tokens_key: str  # how the server calls it
 
@@ -106,17 +106,17 @@ class Asking:
                 ],
             },
         ]
-        body = {
+        body: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": SCHEMA_VERSION, "strict": True, "schema": SCHEMA},
             },
-            "temperature": self.temperature,
-            "seed": self.seed,
             self.max_tokens_key: self.max_tokens,
         }
+        body |= {} if self.temperature is None else {"temperature": self.temperature}
+        body |= {} if self.seed is None else {"seed": self.seed}
         decisive = {
             "judge": "openai", "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
             "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
