@@ -82,6 +82,14 @@ def test_a_run_that_reached_its_cap_goes_on_under_a_higher_one_and_pays_nothing_
     assert 0 < paid < sum(chat.paid.values()) == sum(chat.asked.values())
 
 
+def test_the_parent_that_a_run_trains_first_asks_no_judge(tmp_path, monkeypatch):
+    monkeypatch.delenv("JUDGE_KEY")  # nor needs its key
+    run = trained(tmp_path, "stage=sft", *judge("http://127.0.0.1:9/v1", tmp_path))
+    measured = read_manifest(run.path).measured
+    assert "validation/accuracy" in measured
+    assert "validation/process" not in measured
+
+
 def test_an_evaluation_says_who_decided_the_events(tmp_path):
     with serving(FakeChat()) as url:
         outcome = entry("eval", *TINY_DATA, f"output={tmp_path}", "evaluation.replicates=50", *judge(url, tmp_path))

@@ -1,4 +1,4 @@
-"""Rewards: what a completion carries, the terms that score it, the rubric and its oracle, and the weighted total."""
+"""Rewards: what a completion carries, the terms that score it, the rubric and its judges, and the weighted total."""
 
 from pathvlm_r1.reward.completion import BatchTerm, Completion, FinishReason, Judge, RewardTerm, Score, score_all
 from pathvlm_r1.reward.judges import JudgeError, OracleJudge
