@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import RUN_FOLDER, Launch, train, what_differs
+from pathvlm_r1.assembly import RUN_FOLDER, Launch, show_judge_plan, train, what_differs
 from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import run, user_errors
 
@@ -23,6 +23,8 @@ def main(composed: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         typed = tuple(hydra_config.overrides.task)
         refuse_unread(typed, composed)
+        if show_judge_plan(composed):
+            return
         is_sweep = hydra_config.mode == RunMode.MULTIRUN
         launch = Launch(
             sweep=Path(hydra_config.sweep.dir).name if is_sweep else None,

@@ -11,6 +11,7 @@ from drawn_bccd import draw_bccd
 from hypothesis import settings
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", WANDB_MODE="offline")  # read when these are imported
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # servers of tests are asked directly, whatever the machine has
 torch.set_num_threads(1)  # tests' tensors are small: threads cost more than they give, and change sums
 settings.register_profile("repository", deadline=None, derandomize=True)  # no wall time; same examples everywhere
 settings.load_profile("repository")

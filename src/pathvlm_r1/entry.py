@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pathvlm_r1.config import ConfigError, trainer_keys, unknown_key
 from pathvlm_r1.data.errors import DatasetError
+from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
 
@@ -35,7 +36,7 @@ def user_errors() -> Iterator[None]:
     _quiet()
     try:
         yield
-    except (ConfigError, DatasetError, TrackingError, TrainingError) as error:
+    except (ConfigError, DatasetError, JudgeError, TrackingError, TrainingError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(EXIT_USAGE)
     except HydraException as error:
@@ -65,6 +66,7 @@ def _quiet() -> None:
     transformers_logging.disable_progress_bar()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request
     warnings.filterwarnings("ignore", module="pytorch_lightning", category=UserWarning)
     warnings.filterwarnings("ignore", module="lightning_fabric", category=UserWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning", category=FutureWarning)  # its use of torch 2.13

@@ -3,7 +3,7 @@
 from dataclasses import MISSING, FrozenInstanceError, fields, is_dataclass
 from itertools import product
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 from composing import CONF, ENTRY_POINTS, changed, choices, composed, schema_of
@@ -20,7 +20,8 @@ SCHEMAS = {
     "dataset/bccd": config.BCCDConfig,
     "dataset/phantom": config.PhantomConfig,
     "evaluation": config.EvaluationConfig,
-    "judge": config.JudgeConfig,
+    "judge/openai": config.OpenAIJudgeConfig,
+    "judge/oracle": config.OracleJudgeConfig,
     "logger/csv": config.LocalLoggerConfig,
     "logger/none": config.LocalLoggerConfig,
     "logger/wandb": config.WandbLoggerConfig,
@@ -111,7 +112,8 @@ def paths_of_yaml(values: object, prefix: str = "") -> set[str]:
 
 def paths_of_schema(schema: object, values: object, prefix: str = "") -> set[str]:
     """Every key that a dataclass has; below a mapping, those of the file."""
-    schema = next((member for member in get_args(schema) if is_dataclass(member)), schema)
+    if get_origin(schema) is not tuple:
+        schema = next((member for member in get_args(schema) if is_dataclass(member)), schema)
     if not is_dataclass(schema):
         return paths_of_yaml(values, prefix)
     hints, values = get_type_hints(schema), values or {}

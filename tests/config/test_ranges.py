@@ -186,15 +186,27 @@ def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
 def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeypatch):
     assert message_of(name, [], {"judge.name": "none"}) == (
         "judge=none: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: oracle. Or take a reward without it: reward=accuracy_format"
+        "judges that can: oracle, openai. Or take a reward without it: reward=accuracy_format"
     )
     without = changed(name, ["reward=accuracy_format"], {"judge.name": "none"})
     assert ENTRY_POINTS[name].checked(without).judge.name == "none"
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())  # a kind without a findings table
     assert message_of(name, [], {}) == (
         "judge=oracle: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: none. Or take a reward without it: reward=accuracy_format"
+        "judges that can: openai. Or take a reward without it: reward=accuracy_format"
     )
+
+
+def test_a_judge_that_looks_itself_scores_any_dataset(monkeypatch):
+    monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
+    assert TrainConfig.checked(changed("train", ["judge=openai"], {})).judge.name == "openai"
+
+
+def test_the_papers_fallback_is_refused_where_each_term_is_standardised_by_itself():
+    rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
+    values = {"reward.missing": "paper"}
+    assert message_of("train", ["objective=gdpo"], values) == f"reward.missing=paper: {rule}"
+    assert TrainConfig.checked(changed("train", ["objective=grpo"], values)).reward.missing == "paper"
 
 
 @pytest.mark.parametrize(

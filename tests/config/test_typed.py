@@ -26,9 +26,9 @@ from pathvlm_r1.config import stage
         ("dataset.kind", "tcga", "dataset.kind=tcga: one of phantom, bccd"),
         ("dataset.splits", 3, "dataset.splits=3: expected a group of keys, got int"),
         ("logger.group", 3, "logger.group=3: expected text (str) or null, got int"),
-        ("reward.missing", "zero", "reward.missing=zero: one of group_mean, drop_term"),
+        ("reward.missing", "zero", "reward.missing=zero: one of group_mean, drop_term, stop, paper"),
         ("reward.process", 1, "reward.process=1: expected a group of keys, got int"),
-        ("judge.name", "gpt", "judge.name=gpt: one of oracle, none"),
+        ("judge.name", "gpt", "judge.name=gpt: one of oracle, none, openai"),
         (
             "objective.surrogate.epsilon_low",
             "x",

@@ -5,7 +5,17 @@ from written_completions import CONTRACT, completion, phantom_samples, reference
 from wrong_rewards import FirstLetterContract
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
-from pathvlm_r1.reward import Completion, CrossModalProcess, FinishReason, Format, OracleJudge, OutcomeAccuracy, Score
+from pathvlm_r1.reward import (
+    Completion,
+    CrossModalProcess,
+    FinishReason,
+    Format,
+    OracleJudge,
+    OutcomeAccuracy,
+    Provenance,
+    Score,
+    Verdict,
+)
 
 SAMPLE = phantom_samples("ct", 2)[1]
 WRONG_LETTER = next(letter for letter in SAMPLE.letters if letter != SAMPLE.answer)
@@ -14,13 +24,16 @@ ACCURACY = OutcomeAccuracy(CONTRACT, letter_and_text=False)
 
 
 class SilentJudge:
-    """Has no verdict, and must not be asked about what is not scored."""
+    """Has no verdict, and keeps what it was asked about."""
 
-    def __init__(self, *, may_be_asked: bool) -> None:
-        self.may_be_asked = may_be_asked
+    name = "silent"
 
-    def __call__(self, _):
-        assert self.may_be_asked
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, completions):
+        self.asked.append([completion.text for completion in completions])
+        return [Verdict(None, "silent", Provenance(judge=self.name)) for _ in completions]
 
 
 def written(text):
@@ -88,16 +101,41 @@ def test_process_is_the_rubrics_number_and_keeps_the_events():
 
 
 def test_a_judge_without_a_verdict_gives_none_and_not_zero_or_half():
-    score = CrossModalProcess(SilentJudge(may_be_asked=True), coefficient=0.4)(reference(SAMPLE))
-    assert (score.value, score.events) == (None, None)
+    score = CrossModalProcess(SilentJudge(), coefficient=0.4)(reference(SAMPLE))
+    assert (score.value, score.events, score.reason) == (None, None, "no verdict: silent")
+
+
+def test_many_completions_are_one_batch_for_the_judge_without_those_that_are_not_scored():
+    judge, long = SilentJudge(), "x" * (MAX_SCORED_CHARACTERS + 1)
+    scores = CrossModalProcess(judge, coefficient=0.4).score_all([written(text) for text in ("a", long, "b")])
+    assert judge.asked == [["a", "b"]]
+    assert [score.value for score in scores] == [None, 0.0, None]
+
+
+def test_scores_of_a_batch_stand_in_the_order_of_its_completions():
+    process = CrossModalProcess(OracleJudge(CONTRACT), coefficient=0.4)
+    texts = [completion(SAMPLE, SAMPLE.rationale if index % 3 == 0 else "") for index in range(7)]
+    assert process.score_all(texts) == [process(text) for text in texts]
+    assert [score.value for score in process.score_all(texts)] == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 1.0]
+
+
+def test_a_judge_that_loses_a_verdict_is_refused():
+    class Forgetful(SilentJudge):
+        def __call__(self, completions):
+            return super().__call__(completions)[1:]
+
+    with pytest.raises(ValueError, match="silent gave 1 verdicts on 2 completions"):
+        CrossModalProcess(Forgetful(), coefficient=0.4).score_all([written("a"), written("b")])
 
 
 def test_a_text_too_long_to_score_gets_zero_in_every_term_without_a_judge():
     right = reference(SAMPLE)
     longest = replace(right, text=right.text + " " * (MAX_SCORED_CHARACTERS - len(right.text)))
-    terms = [ACCURACY, Format(CONTRACT), CrossModalProcess(SilentJudge(may_be_asked=False), coefficient=0.4)]
+    judge = SilentJudge()
+    terms = [ACCURACY, Format(CONTRACT), CrossModalProcess(judge, coefficient=0.4)]
     assert [term(longest).value for term in terms[:2]] == [1.0, 1.0]
     assert [term(replace(right, text=longest.text + " ")).value for term in terms] == [0.0, 0.0, 0.0]
+    assert judge.asked == []
 
 
 def test_a_term_has_the_name_of_its_configuration_key():

@@ -1,10 +1,11 @@
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from torch.testing import assert_close
 from written_completions import CONTRACT, completion, phantom_samples
-from wrong_rewards import none_as_zero_total, one_row_off_total, repeated_twice_total
+from wrong_rewards import half_for_every_answer_total, none_as_zero_total, one_row_off_total, repeated_twice_total
 
 from pathvlm_r1.grpo import group_relative_advantages
 from pathvlm_r1.reward import (
@@ -12,6 +13,7 @@ from pathvlm_r1.reward import (
     CrossModalProcess,
     FinishReason,
     Format,
+    JudgeError,
     Missing,
     OracleJudge,
     OutcomeAccuracy,
@@ -33,6 +35,27 @@ class Given:
         return Score(None if word == "none" else float(word), "given")
 
 
+@dataclass(frozen=True)
+class Together(Given):
+    """The same, taken together."""
+
+    batches: list[int] = field(default_factory=list)
+
+    def score_all(self, completions: Sequence[Completion]) -> list[Score]:
+        self.batches.append(len(completions))
+        return [self(completion) for completion in completions]
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """The process term of a judge that is down."""
+
+    name: str = "process"
+
+    def __call__(self, _: Completion) -> Score:
+        return Score(None, "down")
+
+
 SAMPLES = phantom_samples("oct", 8)
 GIVEN = [WeightedTerm(Given(0, "first"), 1.0), WeightedTerm(Given(1, "second"), 0.5)]
 DUAL = [
@@ -40,7 +63,7 @@ DUAL = [
     WeightedTerm(Format(CONTRACT), 1.0),
     WeightedTerm(CrossModalProcess(OracleJudge(CONTRACT), 0.4), 1.0),
 ]
-both_ways = pytest.mark.parametrize("missing", list(Missing))
+both_ways = pytest.mark.parametrize("missing", [Missing.GROUP_MEAN, Missing.DROP_TERM])
 
 
 def group(*texts, sample=SAMPLES[0]):
@@ -121,6 +144,47 @@ def test_a_group_without_any_verdict_has_totals_of_zero_and_counts_nothing(missi
     table = total_reward([group("none none", "none none")], GIVEN, missing)
     assert table.total.tolist() == [[0.0, 0.0]]
     assert not table.counted.any()
+
+
+def test_a_missing_term_may_end_the_run_and_says_which():
+    complete = [group("1 1", "0 0.5")]
+    assert total_reward(complete, GIVEN, Missing.STOP).total.tolist() == [[1.5, 0.25]]
+    with pytest.raises(JudgeError) as caught:
+        total_reward([*complete, group("1 1", "1 none", sample=SAMPLES[1])], GIVEN, Missing.STOP)
+    assert str(caught.value) == (
+        f"reward.missing=stop: second has no score for 1 of 4 completions; the first, of {SAMPLES[1].sample_id}: given"
+    )
+
+
+def assert_the_papers_fallback(total):
+    """Half where the answer is right, nothing where it is wrong, and missing in the table all the same."""
+    sample = SAMPLES[0]
+    wrong = next(letter for letter in sample.letters if letter != sample.answer)
+    answers = [completion(sample, "none", sample.answer), completion(sample, "none", wrong)]
+    terms = [WeightedTerm(OutcomeAccuracy(CONTRACT, letter_and_text=False), 1.0), WeightedTerm(Unjudged(), 2.0)]
+    table = total([answers], terms, Missing.PAPER)
+    assert table.total.tolist() == [[1.0 + 2 * 0.5, 0.0]]
+    assert table.terms["process"].isnan().all()
+    assert table.counted.all()
+
+
+def test_the_paper_takes_the_outcome_for_a_missing_verdict():
+    assert_the_papers_fallback(total_reward)
+
+
+def test_a_fallback_of_half_for_every_answer_is_caught():
+    with pytest.raises(AssertionError):
+        assert_the_papers_fallback(half_for_every_answer_total)
+
+
+def test_a_term_that_takes_a_batch_is_asked_once_and_its_scores_find_their_groups():
+    term = Together(0, "first")
+    groups = [group("0.1", "0.2"), group("0.3", "0.4", sample=SAMPLES[1])]
+    assert total_reward(groups, [WeightedTerm(term, 1.0)], Missing.GROUP_MEAN).total.tolist() == [
+        [0.1, 0.2],
+        [0.3, 0.4],
+    ]
+    assert term.batches == [4]
 
 
 def test_the_mean_that_fills_a_gap_among_equal_scores_is_exactly_that_score():

@@ -31,6 +31,16 @@ def none_as_zero_total(
     return replace(table, total=torch.as_tensor(summed))
 
 
+def half_for_every_answer_total(
+    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
+) -> RewardTable:
+    """A term without a verdict is a half, whatever the answer."""
+    table = total_reward(groups, terms, missing)
+    weights = {weighted.term.name: weighted.weight for weighted in terms}
+    summed = sum(weights[name] * values.nan_to_num(nan=0.5) for name, values in table.terms.items())
+    return replace(table, total=torch.as_tensor(summed))
+
+
 def one_row_off_total(
     groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
 ) -> RewardTable:

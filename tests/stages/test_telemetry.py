@@ -1,8 +1,11 @@
 """The metrics of a GRPO step: their names, which dashboards rely on, and their values on made-up rollouts."""
 
+from dataclasses import replace
+
 import pytest
 from graded_groups import ACCURACY, FORMAT, groups_of, rewarded
 
+from pathvlm_r1.reward import Provenance, Score, Verdict
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout
 
 WORDS = ["rrrr", "wwww", "rrwb", "celw"]
@@ -23,6 +26,21 @@ def test_a_reward_without_accuracy_has_no_groups_by_accuracy():
     described = describe_rewards(rewarded(groups_of(*WORDS), FORMAT))
     assert {name for name in described if "groups" in name} == {"grpo/groups/no_signal"}
     assert "grpo/groups/mixed" in describe_rewards(rewarded(groups_of(*WORDS), ACCURACY))
+
+
+def judged_by_a_model(value, *, is_cached, unfound=()):
+    paid = Provenance(judge="openai", schema="v1", is_cached=is_cached, cost_usd=0.0 if is_cached else 0.25)
+    return Score(value, "judged", Verdict(None, "judged", paid, unfound))
+
+
+def test_verdicts_of_a_model_are_counted_with_what_they_cost_and_those_of_the_oracle_are_not():
+    table = rewarded(groups_of("rw", "wr"))
+    assert not [name for name in describe_rewards(table) if "judge" in name]
+    rows = [[judged_by_a_model(1.0, is_cached=False, unfound=("a", "b")), judged_by_a_model(1.0, is_cached=True)]] * 2
+    described = describe_rewards(replace(table, scores=dict(table.scores) | {"process": rows}))
+    assert {name: value for name, value in described.items() if "judge" in name} == {
+        "grpo/judge/cost_usd": 0.5, "grpo/judge/cached": 2.0, "grpo/judge/unfound_evidence": 4.0,
+    }  # fmt: skip
 
 
 def test_completions_that_were_cut_are_empty_or_loop_are_counted_from_the_first_rollout_on():

@@ -69,6 +69,20 @@ def test_a_killed_and_resumed_run_sees_the_same_batches_and_ends_with_the_same_w
     assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("error", "saved"), [(TrackingError, 5), (RuntimeError, 3)])
+def test_an_error_between_steps_is_saved_before_where_it_is_named(tmp_path, error, saved):
+    """TrackingError is a RuntimeError: only what is named, and its kinds, may be gone on from."""
+
+    def fail(module):
+        if len(module.seen) == 5:
+            raise error("ended")
+
+    last = LastCheckpoint(tmp_path, 3, saved_before=(TrackingError,))
+    with pytest.raises(error, match="ended"):
+        trainer_with(tmp_path, max_steps=12, callbacks=[last]).fit(CountingModule(batches=7, on_step=fail))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == saved
+
+
 def test_a_checkpoint_is_never_unpickled_whatever_the_caller_asks_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state": Executes()}, tmp_path / "hostile.ckpt")

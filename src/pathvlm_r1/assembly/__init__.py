@@ -1,6 +1,7 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
+from pathvlm_r1.assembly.judging import show_judge_plan
 from pathvlm_r1.assembly.processes import RUN_FOLDER
 from pathvlm_r1.assembly.readiness import check_readiness
 from pathvlm_r1.assembly.running import Launch, train
@@ -15,6 +16,7 @@ __all__ = [
     "evaluate",
     "load_samples",
     "named_dataset",
+    "show_judge_plan",
     "train",
     "what_differs",
 ]

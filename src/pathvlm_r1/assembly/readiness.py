@@ -12,15 +12,16 @@ from rich import get_console
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answering_policy
+from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.policies import found_checkpoint
-from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, ReadinessConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import shuffled_index
 from pathvlm_r1.evaluation import Readiness, as_completion, measure_readiness, readiness_table
 from pathvlm_r1.model import Policy, SampleEncoder
-from pathvlm_r1.reward import Completion, Missing, total_reward
+from pathvlm_r1.reward import Completion, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.tracking import ensure_writable, progress_over, write_json
 
@@ -34,6 +35,8 @@ def check_readiness(config: ReadinessConfig) -> Readiness:
         TrackingError: `out` cannot be written.
     """
     found_checkpoint(config.model.checkpoint)
+    if config.reward.process is not None:
+        require_judge(config.judge)
     _require_out(config.out)
     samples = _asked(config)
     readiness = _measured(config, samples)
@@ -69,9 +72,9 @@ def _measured(config: ReadinessConfig, samples: Sequence[Sample]) -> Readiness:
     encoder = SampleEncoder(loaded.encoder, Contract())
     sampled = _groups(config, encoder, loaded.policy, samples)
     groups = list(progress_over(sampled, f"{config.group_size} completions a prompt", len(samples)))
-    terms = reward_terms(config.reward, encoder.contract)
+    terms = reward_terms(config.reward, encoder.contract, config.judge)
     return measure_readiness(
-        groups, total_reward(groups, terms, Missing(config.reward.missing)), contract=encoder.contract,
+        groups, total_reward(groups, terms, missing_of(config.reward)), contract=encoder.contract,
         prompts_per_step=config.prompts_per_step, seed=config.seed, replicates=config.replicates,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 
 from pathvlm_r1.assembly.datasets import announce_floor, load_samples, samples_hash
 from pathvlm_r1.assembly.identity import run_hash
+from pathvlm_r1.assembly.judging import require_judge, with_typed_limits
 from pathvlm_r1.assembly.parents import implied_parent, parent_command
 from pathvlm_r1.assembly.policies import found_checkpoint, trainability
 from pathvlm_r1.assembly.processes import (
@@ -28,14 +29,9 @@ from pathvlm_r1.assembly.processes import (
 from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
 from pathvlm_r1.assembly.sample_tables import SampleTables
 from pathvlm_r1.assembly.training import Training, build_training
-from pathvlm_r1.config import (
-    EMBEDDED,
-    ConfigError,
-    GRPOConfig,
-    PretrainConfig,
-    TrainConfig,
-)
+from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
+from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.stages import BestByValidation
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
@@ -84,7 +80,7 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
     """
     config = TrainConfig.checked(composed)
     if config.resume is not None:
-        return resume(Path(config.resume).expanduser(), launch)
+        return resume(Path(config.resume).expanduser(), launch, config.judge)
     processes = _checked_processes(config, launch)
     if not processes.is_first:
         return _join(processes, launch)
@@ -102,8 +98,8 @@ def train(composed: DictConfig, launch: Launch) -> RunFolder:
     return folder
 
 
-def resume(path: Path, launch: Launch) -> RunFolder:
-    """Go on with an interrupted run, under its own configuration.
+def resume(path: Path, launch: Launch, judge: JudgeConfig) -> RunFolder:
+    """Go on with an interrupted run, under its own configuration but for typed limits of its judge.
 
     Raises:
         ConfigError: the run has finished, or has no checkpoint yet, or its data have changed.
@@ -114,7 +110,7 @@ def resume(path: Path, launch: Launch) -> RunFolder:
         raise ConfigError(f"resume={path}: this run has finished; its weights are in {folder.export}")
     if not _can_go_on(manifest.stage, folder):
         raise ConfigError(f"resume={path}: no checkpoint was written before the run ended; start it again")
-    config = recorded_config(manifest)
+    config = with_typed_limits(recorded_config(manifest), judge, launch.typed)
     processes = _checked_processes(config, launch)
     samples = _training_samples(config)
     if samples_hash(samples) != manifest.data.hash:
@@ -145,6 +141,8 @@ def _join(processes: Processes, launch: Launch) -> RunFolder:
 
 
 def _checked_processes(config: TrainConfig, launch: Launch) -> Processes:
+    if isinstance(config.stage, GRPOConfig) and config.reward.process is not None:
+        require_judge(config.judge)
     processes = processes_of(config.trainer)
     refuse_undivided(config.stage, processes.count)
     refuse_shared_server(config.rollout, processes.count)
@@ -225,6 +223,10 @@ def _run(job: Job, launch: Launch, *, ckpt_path: Path | None) -> None:
         if not _can_go_on(job.config.stage.name, job.folder):
             raise
         raise RunInterrupted(f"interrupted; {go_on}") from interrupt
+    except JudgeError as error:
+        if not job.folder.last_checkpoint.is_file():
+            raise
+        raise JudgeError(f"{error}; {go_on}") from error
     if fitted.is_interrupted:
         raise RunInterrupted(f"interrupted at step {fitted.step}; {go_on}")
 
@@ -248,7 +250,9 @@ def _recorded_fit(job: Job, launch: Launch, *, ckpt_path: Path | None) -> Fitted
 def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
     config = job.config
     every = config.stage.samples_every if isinstance(config.stage, GRPOConfig) else 0
-    training = build_training(config, job.folder, job.samples, on_rollout=SampleTables(logger, every))
+    training = build_training(
+        config, job.folder, job.samples, on_rollout=SampleTables(logger, every), processes=job.processes.count
+    )
     if job.processes.is_first:
         _log.info("%s\n%s", job.folder.path, trainability(training.policy))
     with graceful_interrupt() as interrupt:
@@ -285,7 +289,7 @@ def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callbac
         logger=logger,
         callbacks=[
             *callbacks,
-            LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY),
+            LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY, saved_before=(JudgeError,)),
             StepProgress(run_name(config), steps),
         ],
         plugins=[AtomicCheckpointIO()],

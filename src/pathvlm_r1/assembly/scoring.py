@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_hash
 from pathvlm_r1.assembly.evaluating import answerer, answering_policy
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
+from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig, PredictConfig
@@ -59,6 +60,8 @@ class Candidate:
 
 def evaluate(config: EvalConfig) -> list[ResultRow]:
     """Evaluate the checkpoint, or every finished run below `runs` together with the base that they began with."""
+    if config.reward.process is not None:
+        require_judge(config.judge)
     out_of_domain = config.dataset.out_of_domain if config.runs else ()
     datasets = [config.dataset, *map(named_dataset, out_of_domain)]
     questions = [_as_asked(config, load_samples(dataset, config.split)) for dataset in datasets]
@@ -84,7 +87,7 @@ def answer_one(config: PredictConfig) -> Prediction:
 def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) -> ResultRow:
     loaded = answering_policy(candidate.model, config.trainer)
     encoder = SampleEncoder(loaded.encoder, Contract())
-    terms = reward_terms(config.reward, encoder.contract)
+    terms = reward_terms(config.reward, encoder.contract, config.judge)
     answer = answerer(encoder, candidate.model, config.rollout, config.evaluation, terms)
     label = f"{candidate.arm} s{candidate.seed} on {samples[0].dataset}"
     answered = answer(loaded.policy, samples, seed=config.seed, with_letters=candidate.arm == "base")

@@ -16,13 +16,13 @@ from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
-from pathvlm_r1.assembly.rewards import reward_terms
-from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig
+from pathvlm_r1.assembly.rewards import missing_of, reward_terms
+from pathvlm_r1.config import GRPOConfig, OracleJudgeConfig, PretrainConfig, SFTConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import Completion, Missing, RewardTable, total_reward
+from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     BestByValidation,
@@ -33,6 +33,7 @@ from pathvlm_r1.stages import (
     SignalCallback,
     SignalWatch,
     TokenBudget,
+    Validate,
     linear_decay,
     warmup_cosine,
 )
@@ -53,14 +54,14 @@ class Training:
 
 
 def build_training(
-    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, on_rollout: OnRollout
+    config: TrainConfig, folder: RunFolder, samples: Sequence[Sample], *, on_rollout: OnRollout, processes: int = 1
 ) -> Training:
-    """The stage that the configuration asks for; `samples` are those of its training split."""
+    """The stage that the configuration asks for; `samples` are those of its training split, which `processes` share."""
     if isinstance(config.stage, PretrainConfig):
         return _pretraining(config, config.stage, folder)
     if isinstance(config.stage, SFTConfig):
         return _sft(config, config.stage, folder, samples)
-    return _grpo(config, config.stage, folder, samples, on_rollout)
+    return _grpo(config, config.stage, folder, samples, on_rollout=on_rollout, processes=processes)
 
 
 def _pretraining(config: TrainConfig, stage: PretrainConfig, folder: RunFolder) -> Training:
@@ -76,17 +77,18 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
-    best = _best(config, stage, folder, encoder, itemgetter("accuracy"))
+    free = config.judge if isinstance(config.judge, OracleJudgeConfig) else None  # it chooses no weights: not paid for
+    validate = _validation(config, stage, encoder, reward_terms(config.reward, encoder.contract, free))
+    best = _best(config, stage, folder, validate, itemgetter("accuracy"))
     stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (best,))
 
 
-def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder, encoder: SampleEncoder,
+def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder, validate: Validate,
           score: Callable[[Mapping[str, float]], float]) -> BestByValidation:  # fmt: skip
-    asked = load_samples(config.dataset, "validation")[: stage.validation_samples]
     return BestByValidation(
-        _validation(config, encoder, asked), score=score, every=stage.validation_every,
-        last_step=config.trainer["max_steps"], path=folder.path / "best.safetensors",
+        validate, score=score, every=stage.validation_every, last_step=config.trainer["max_steps"],
+        path=folder.path / "best.safetensors",
     )  # fmt: skip
 
 
@@ -96,10 +98,10 @@ def _reward_of(weights: Mapping[str, float], metrics: Mapping[str, float]) -> fl
 
 
 def _validation(
-    config: TrainConfig, encoder: SampleEncoder, samples: Sequence[Sample]
-) -> Callable[[Policy], dict[str, float]]:
-    """Greedy answers to the samples, in mean figures."""
-    terms = reward_terms(config.reward, encoder.contract)
+    config: TrainConfig, stage: SFTConfig | GRPOConfig, encoder: SampleEncoder, terms: Sequence[WeightedTerm]
+) -> Validate:
+    """Greedy answers to the validation split, in mean figures."""
+    samples = load_samples(config.dataset, "validation")[: stage.validation_samples]
     answer = answerer(encoder, config.model, config.rollout, config.evaluation.greedy(), terms)
 
     def validate(policy: Policy) -> dict[str, float]:
@@ -116,18 +118,17 @@ def _validation(
 
 
 def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Sequence[Sample],
-          on_rollout: OnRollout) -> Training:  # fmt: skip
+          *, on_rollout: OnRollout, processes: int) -> Training:  # fmt: skip
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
     encoder = SampleEncoder(loaded.encoder, Contract())
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, encoder.contract)
+    terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
     collector = Collector(
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
-        reward=partial(
-            total_reward, terms=reward_terms(config.reward, encoder.contract), missing=Missing(config.reward.missing)
-        ),
+        reward=partial(total_reward, terms=terms, missing=missing_of(config.reward)),
         group_size=stage.group_size,
         resample_rounds=stage.resample_rounds,
     )
@@ -150,7 +151,8 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         folder=folder.path,
         on_rollout=_to_both(on_rollout, signal.on_rollout),
     )  # fmt: skip
-    best = _best(config, stage, folder, encoder, partial(_reward_of, config.reward.weights))
+    validate = _validation(config, stage, encoder, terms)
+    best = _best(config, stage, folder, validate, partial(_reward_of, config.reward.weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (signal, best))
 

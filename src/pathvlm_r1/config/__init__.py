@@ -3,9 +3,10 @@
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
+from pathvlm_r1.config.judge import JUDGE_LIMITS, JudgeConfig, OpenAIJudgeConfig, OracleJudgeConfig, PriceConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
-from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, JudgeConfig, ProcessConfig, RewardConfig
+from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
     DataConfig,
@@ -26,6 +27,7 @@ from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
+    "JUDGE_LIMITS",
     "RANDOM_6M",
     "UNREAD_BY_STAGE",
     "AccuracyConfig",
@@ -48,9 +50,12 @@ __all__ = [
     "LoggerConfig",
     "ModelConfig",
     "ObjectiveConfig",
+    "OpenAIJudgeConfig",
+    "OracleJudgeConfig",
     "PhantomConfig",
     "PredictConfig",
     "PretrainConfig",
+    "PriceConfig",
     "ProcessConfig",
     "ReadinessConfig",
     "ReportConfig",

@@ -1,4 +1,4 @@
-"""What the reward, its terms and its judge may be asked."""
+"""What the reward and its terms may be asked."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RewardConfig:
     format: FormatConfig | None
     process: ProcessConfig | None
     overlong: OverlongConfig | None
-    missing: Literal["group_mean", "drop_term"]
+    missing: Literal["group_mean", "drop_term", "stop", "paper"]
 
     def __post_init__(self) -> None:
         require_text(self.name, "reward.name")
@@ -86,10 +86,3 @@ class RewardConfig:
             "accuracy": self.accuracy, "format": self.format, "process": self.process, "overlong": self.overlong,
         }  # fmt: skip
         return {name: term.weight for name, term in terms.items() if term is not None}
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
-    """Who decides the events of the process term; the values stand in `conf/judge/*.yaml`."""
-
-    name: Literal["oracle", "none"]

@@ -12,16 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
+from pathvlm_r1.config.judge import JudgeConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
-from pathvlm_r1.config.reward import JudgeConfig, RewardConfig
+from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data import LETTERS
 
-# Which judges can score the reasoning on a kind of dataset; the oracle needs a findings table.
+# Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
+JUDGES_OF_ALL = ("openai",)  # which look at the picture themselves
 
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {
@@ -100,6 +102,9 @@ class TrainConfig:
         folder, rule = self.model.feature_folder, "null beside adapter.train_vision=true, which changes the features"
         require(folder is None or not is_vision_trained, "model.feature_folder", folder, rule)
         _require_judge(self.reward, self.judge, self.dataset)
+        is_summed = self.objective.total == "summed"
+        rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
+        require(is_summed or self.reward.missing != "paper", "reward.missing", self.reward.missing, rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,9 +286,9 @@ def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capabil
 
 
 def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
-    able = JUDGES_BY_DATASET[dataset.kind]
+    able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
     if reward.process is not None and judge.name not in able:
         raise ConfigError(
             f"judge={judge.name}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
-            f"judges that can: {', '.join(able) or 'none'}. Or take a reward without it: reward=accuracy_format"
+            f"judges that can: {', '.join(able)}. Or take a reward without it: reward=accuracy_format"
         )

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from pathvlm_r1.config.judge import JUDGE_LIMITS
 from pathvlm_r1.config.rules import raise_any
 from pathvlm_r1.config.run import TrainConfig
 
@@ -26,6 +27,10 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     ),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
 }  # fmt: skip
+
+# Everything but `resume`, and everything but that and the limits of a judge that has some.
+_ALL, _ALL_BUT_LIMITS = "", "*"
+_SPARED = {_ALL: {"resume"}, _ALL_BUT_LIMITS: {"resume", "judge", *(f"judge.{name}" for name in JUDGE_LIMITS)}}
 
 
 def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:
@@ -58,14 +63,13 @@ def recorded(config: TrainConfig) -> dict[str, Any]:
 
 
 def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
-    """Key or group -> why it is not read; the empty key stands for all but `resume`."""
+    """Key or group -> why it is not read; a key of `_SPARED` stands for all but those."""
     if "resume" in composed and composed.resume is not None:
-        yield "", f"resume={composed.resume} goes on with that run's own configuration"
+        reason = f"resume={composed.resume} goes on with that run's own configuration"
+        is_limited = "judge" in composed and composed.judge.name == "openai"
+        yield (_ALL_BUT_LIMITS if is_limited else _ALL), reason
     if "stage" in composed:
-        stage = composed.stage.name
-        yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-        if "init" in composed.stage and composed.stage.init != "auto":
-            yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+        yield from _reasons_of_stage(composed)
     if "task" in composed and composed.task in UNREAD_BY_TASK:
         yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
     if "task" in composed and "runs" in composed and composed.runs is not None:
@@ -77,7 +81,16 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield "judge", f"reward={composed.reward.name} has no term that a judge scores"
 
 
+def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    stage = composed.stage.name
+    yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
+    if stage == "sft" and composed.judge.name == "openai":
+        yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
+    if "init" in composed.stage and composed.stage.init != "auto":
+        yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+
+
 def _is_within(key: str, part: str) -> bool:
-    if not part:
-        return key != "resume"
+    if part in _SPARED:
+        return key not in _SPARED[part]
     return key == part or key.startswith(f"{part}.")

@@ -12,7 +12,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import ImageSource, Sample
 from pathvlm_r1.evaluation.predictions import Prediction, predict
 from pathvlm_r1.model import Encoder, Policy, PromptGroup, SampleEncoder, token_log_probs
-from pathvlm_r1.reward import Completion, FinishReason, WeightedTerm
+from pathvlm_r1.reward import Completion, FinishReason, Score, WeightedTerm, score_all
 from pathvlm_r1.rollout import Decoding, Engine, SampledCompletion
 
 BATCHES_AT_ONCE = 4  # of which the engine makes batches of questions of like length; answers come in such portions
@@ -71,16 +71,23 @@ class Answerer:
     ) -> list[list[Prediction]]:
         prompts = [self.encoder.prompt(sample) for sample in samples]
         groups = self.engine.sample(policy, prompts, self.decodes, self.decoding, generator)
+        texts = [
+            [as_completion(sampled, sample, self.encoder.encoder) for sampled in group]
+            for sample, group in zip(samples, groups, strict=True)
+        ]
+        scores = self._scores([text for group in texts for text in group])
         return [
             [
-                predict(
-                    as_completion(sampled, sample, self.encoder.encoder), decode,
-                    contract=self.contract, terms=self.terms, likeliest_letter=letter,
-                )
-                for decode, sampled in enumerate(group)
+                predict(text, decode, contract=self.contract, scores=next(scores), likeliest_letter=letter)
+                for decode, text in enumerate(group)
             ]
-            for sample, group, letter in zip(samples, groups, letters, strict=True)
-        ]  # fmt: skip
+            for group, letter in zip(texts, letters, strict=True)
+        ]
+
+    def _scores(self, completions: Sequence[Completion]) -> Iterator[dict[str, Score]]:
+        """Of each completion, by term; a term sees all of them at once."""
+        by_term = {weighted.term.name: score_all(weighted.term, completions) for weighted in self.terms}
+        return ({name: scores[place] for name, scores in by_term.items()} for place in range(len(completions)))
 
     @torch.no_grad()
     def likeliest_letters(self, policy: Policy, samples: Sequence[Sample]) -> list[str]:

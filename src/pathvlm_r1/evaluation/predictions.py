@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import Completion, WeightedTerm
+from pathvlm_r1.reward import Completion, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +33,18 @@ class Prediction:
     completion_tokens: int
     is_capped: bool
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
+    judged_by: dict[str, object] | None = None  # who decided the events, under which versions
 
 
 def predict(
-    completion: Completion, decode: int, *, contract: Contract, terms: Sequence[WeightedTerm],
+    completion: Completion, decode: int, *, contract: Contract, scores: Mapping[str, Score],
     likeliest_letter: str | None = None,
 ) -> Prediction:  # fmt: skip
-    """Read and score one completion."""
+    """Read one completion, which the reward terms have scored."""
     sample = completion.sample
     parsed = contract.parse(completion.text, sample.options)
-    scores = {weighted.term.name: weighted.term(completion) for weighted in terms}
     process = scores.get("process")
+    verdict = None if process is None else process.verdict
     return Prediction(
         sample_id=sample.sample_id,
         image_id=sample.image_id,
@@ -62,6 +63,7 @@ def predict(
         completion_tokens=completion.token_count,
         is_capped=completion.is_capped,
         likeliest_letter=likeliest_letter,
+        judged_by=None if verdict is None else asdict(verdict.provenance),
     )
 
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward.rubric import RubricEvents
+from pathvlm_r1.reward.verdict import Verdict
 
 LOOP_WORDS = 8  # a run of words ...
 LOOP_REPEATS = 3  # ... that follows itself so often is a loop
@@ -54,7 +55,12 @@ class Score:
 
     value: float | None  # None: no verdict, which is not a zero
     reason: str
-    events: RubricEvents | None = None  # of a judged completion
+    verdict: Verdict | None = None  # of a judged completion
+
+    @property
+    def events(self) -> RubricEvents | None:
+        """What the judge decided; None without a judge or a verdict."""
+        return None if self.verdict is None else self.verdict.events
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -74,12 +80,37 @@ class RewardTerm(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchTerm(RewardTerm, Protocol):
+    """A term that is quicker on many completions at once."""
+
+    def score_all(self, completions: Sequence[Completion]) -> list[Score]:
+        """One score for each, in order."""
+        ...
+
+
 class Judge(Protocol):
     """Who decides the rubric's events."""
 
-    def __call__(self, completion: Completion) -> RubricEvents | None:
-        """The events of a completion's reasoning; None without a verdict."""
+    @property
+    def name(self) -> str:
+        """The judge's name in configuration and provenance."""
         ...
+
+    def __call__(self, completions: Sequence[Completion]) -> list[Verdict]:
+        """One verdict for each completion, in order; one without events where none can be had.
+
+        Raises:
+            JudgeError: it cannot go on at all.
+        """
+        ...
+
+
+def score_all(term: RewardTerm, completions: Sequence[Completion]) -> list[Score]:
+    """The scores of many completions, in order; a term that takes them together is asked once."""
+    if isinstance(term, BatchTerm):
+        return term.score_all(completions)
+    return [term(completion) for completion in completions]
 
 
 def _repeats(words: Sequence[str], size: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
 from pathvlm_r1.reward.completion import Completion, Judge, Score
 from pathvlm_r1.reward.rubric import process_score
+from pathvlm_r1.reward.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,31 @@ class CrossModalProcess:
     name: str = "process"
 
     def __call__(self, completion: Completion) -> Score:
-        """In [0, 1], with the events that it follows from."""
-        if len(completion.text) > MAX_SCORED_CHARACTERS:  # before the judge, who may cost money
-            return Score(0.0, f"{len(completion.text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
-        events = self.judge(completion)
+        """In [0, 1], with the verdict that it follows from."""
+        return self.score_all([completion])[0]
+
+    def score_all(self, completions: Sequence[Completion]) -> list[Score]:
+        """The same for each, in order; the judge is asked once for all of them."""
+        lengths = [len(completion.text) for completion in completions]
+        judged = [c for c, length in zip(completions, lengths, strict=True) if length <= MAX_SCORED_CHARACTERS]
+        verdicts = self.judge(judged) if judged else []  # a judge may cost money
+        if len(verdicts) != len(judged):
+            raise ValueError(f"{self.judge.name} gave {len(verdicts)} verdicts on {len(judged)} completions")
+        found = iter(verdicts)
+        return [
+            self._score(next(found)) if length <= MAX_SCORED_CHARACTERS else _too_long(length) for length in lengths
+        ]
+
+    def _score(self, verdict: Verdict) -> Score:
+        events = verdict.events
         if events is None:
-            return Score(None, "no verdict")
+            return Score(None, f"no verdict: {verdict.reason}", verdict)
         reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
-        return Score(process_score(events, self.coefficient), reason, events)
+        return Score(process_score(events, self.coefficient), reason, verdict)
+
+
+def _too_long(length: int) -> Score:
+    return Score(0.0, f"{length} characters: over {MAX_SCORED_CHARACTERS} are not scored")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,11 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from pathvlm_r1.reward.completion import Completion, RewardTerm, Score
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.reward.completion import Completion, RewardTerm, Score, score_all
+from pathvlm_r1.reward.judges.errors import JudgeError
+
+PAPER_FALLBACK = 0.5  # of both halves of the process score
 
 
 class Missing(StrEnum):
@@ -18,6 +22,8 @@ class Missing(StrEnum):
 
     GROUP_MEAN = "group_mean"  # that completion gets the term's mean over the group's verdicts
     DROP_TERM = "drop_term"  # the term is left out for the whole group
+    STOP = "stop"  # the run ends
+    PAPER = "paper"  # 0.5 where the answer is right, else 0: the outcome in place of a verdict, as the paper has it
 
 
 @dataclass(frozen=True)
@@ -55,18 +61,18 @@ def total_reward(
 
     Raises:
         ValueError: no group, groups of unequal size, a group of several samples, no terms, or two terms of one name.
+        JudgeError: a verdict is missing and `missing` is to stop, or the judge itself cannot go on.
     """
     _check(groups, terms)
     names = [weighted.term.name for weighted in terms]
-    scores = {
-        weighted.term.name: tuple(tuple(weighted.term(completion) for completion in group) for group in groups)
-        for weighted in terms
-    }
+    scores = {weighted.term.name: _scored(weighted.term, groups) for weighted in terms}
+    if missing is Missing.STOP:
+        _require_verdicts(groups, scores)
     values = {name: _tensor(rows) for name, rows in scores.items()}
     stacked = torch.stack([values[name] for name in names])  # [terms, B, G]
     counted = ~stacked.isnan().all(dim=0)
     weights = stacked.new_tensor([weighted.weight for weighted in terms])[:, None, None]
-    total = (weights * _COMPLETED[missing](stacked, counted)).sum(dim=0)
+    total = (weights * _COMPLETED[missing](stacked, counted, groups)).sum(dim=0)
     total = torch.where(counted, total, _group_mean(torch.where(counted, total, math.nan)))
     return RewardTable(values, scores, total, counted)
 
@@ -83,20 +89,51 @@ def _check(groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm]
         raise ValueError(f"terms are {names}: there must be at least one, and each name once")
 
 
+def _scored(term: RewardTerm, groups: Sequence[Sequence[Completion]]) -> tuple[tuple[Score, ...], ...]:
+    """[B, G] scores; the term sees all groups at once."""
+    scores = iter(score_all(term, [completion for group in groups for completion in group]))
+    return tuple(tuple(next(scores) for _ in group) for group in groups)
+
+
+def _require_verdicts(
+    groups: Sequence[Sequence[Completion]], scores: Mapping[str, tuple[tuple[Score, ...], ...]]
+) -> None:
+    for name, rows in scores.items():
+        without = [
+            (completion.sample.sample_id, score.reason)
+            for group, row in zip(groups, rows, strict=True)
+            for completion, score in zip(group, row, strict=True)
+            if score.value is None
+        ]
+        if without:
+            sample_id, reason = without[0]
+            raise JudgeError(
+                f"reward.missing=stop: {name} has no score for {len(without)} of {sum(map(len, groups))} completions; "
+                f"the first, of {sample_id}: {reason}"
+            )
+
+
 def _tensor(rows: Sequence[Sequence[Score]]) -> Tensor:
     values = [[math.nan if score.value is None else score.value for score in row] for row in rows]
     return torch.tensor(values, dtype=torch.float64)
 
 
-def _with_group_means(stacked: Tensor, _counted: Tensor) -> Tensor:
+def _with_group_means(stacked: Tensor, _counted: Tensor, _groups: Sequence[Sequence[Completion]]) -> Tensor:
     """[terms, B, G] without NaN: the mean of the group's verdicts; 0 where the whole group has none."""
     return torch.where(stacked.isnan(), _group_mean(stacked), stacked)
 
 
-def _without_incomplete_terms(stacked: Tensor, counted: Tensor) -> Tensor:
+def _without_incomplete_terms(stacked: Tensor, counted: Tensor, _groups: Sequence[Sequence[Completion]]) -> Tensor:
     """[terms, B, G] without NaN: 0 for a whole group in which a counted completion lacks the term."""
     is_incomplete = (stacked.isnan() & counted).any(dim=-1, keepdim=True)
     return torch.where(is_incomplete | stacked.isnan(), 0.0, stacked)
+
+
+def _with_the_outcome(stacked: Tensor, _counted: Tensor, groups: Sequence[Sequence[Completion]]) -> Tensor:
+    """[terms, B, G] without NaN: `PAPER_FALLBACK` for a completion whose answer is right, 0 for any other."""
+    contract = Contract()
+    is_right = [[contract.parse(c.text, c.sample.options).answer == c.sample.answer for c in group] for group in groups]
+    return torch.where(stacked.isnan(), PAPER_FALLBACK * stacked.new_tensor(is_right), stacked)
 
 
 def _group_mean(values: Tensor) -> Tensor:
@@ -105,7 +142,9 @@ def _group_mean(values: Tensor) -> Tensor:
     return (largest + (values - largest).nanmean(dim=-1, keepdim=True)).nan_to_num(nan=0.0)
 
 
-_COMPLETED: Mapping[Missing, Callable[[Tensor, Tensor], Tensor]] = {
+_COMPLETED: Mapping[Missing, Callable[[Tensor, Tensor, Sequence[Sequence[Completion]]], Tensor]] = {
     Missing.GROUP_MEAN: _with_group_means,
     Missing.DROP_TERM: _without_incomplete_terms,
+    Missing.STOP: _with_group_means,  # nothing is missing
+    Missing.PAPER: _with_the_outcome,
 }

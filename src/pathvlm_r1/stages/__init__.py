@@ -9,7 +9,7 @@ from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.signal_callback import SignalCallback
 from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
 from pathvlm_r1.stages.token_budget import TokenBudget
-from pathvlm_r1.stages.validation import BestByValidation
+from pathvlm_r1.stages.validation import BestByValidation, Validate
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SignalWatch",
     "TokenBudget",
     "TrainingError",
+    "Validate",
     "linear_decay",
     "look_up_loss",
     "muon_and_adamw",

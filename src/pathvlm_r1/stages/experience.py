@@ -12,7 +12,7 @@ from torch import Tensor
 from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, SampleEncoder
-from pathvlm_r1.reward import Completion, RewardTable, is_without_signal
+from pathvlm_r1.reward import Completion, JudgeError, RewardTable, is_without_signal
 from pathvlm_r1.rollout import Decoding, Engine, Rollout, SampledCompletion, passes, prompt_groups
 from pathvlm_r1.stages.token_budget import TokenBudget
 
@@ -58,7 +58,18 @@ class Collector:
         return "own_model" in self.engine.capabilities
 
     def collect(self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator) -> Collected:
-        """The experience of one step."""
+        """The experience of one step; where the judge ends the run, the generator is as if it had not begun.
+
+        Who goes on then samples the same completions, whose verdicts are paid for.
+        """
+        before = generator.get_state()
+        try:
+            return self._collected(policy, samples, generator)
+        except JudgeError:
+            generator.set_state(before)
+            raise
+
+    def _collected(self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator) -> Collected:
         prompts = [self.encoder.prompt(sample) for sample in samples]
         seconds = {"rollout": 0.0, "reward": 0.0}
         groups = self._sample(policy, prompts, generator, seconds)

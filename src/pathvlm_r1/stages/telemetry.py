@@ -38,7 +38,20 @@ def describe_rewards(rewards: RewardTable) -> dict[str, float]:
         described[f"grpo/reward/{name}"] = float(known.mean()) if len(known) else 0.0
         described[f"grpo/reward/{name}_std"] = float(known.std()) if len(known) > 1 else 0.0
         described[f"grpo/missing/{name}"] = float(values.isnan().sum())
-    return described | describe_groups(rewards)
+    return described | describe_judge(rewards) | describe_groups(rewards)
+
+
+def describe_judge(rewards: RewardTable) -> dict[str, float]:
+    """What the verdicts of a language model cost, and what they rest on; nothing where none was asked."""
+    verdicts = [score.verdict for rows in rewards.scores.values() for row in rows for score in row]
+    asked = [verdict for verdict in verdicts if verdict is not None and verdict.provenance.schema is not None]
+    if not asked:
+        return {}
+    return {
+        "grpo/judge/cost_usd": sum(verdict.provenance.cost_usd for verdict in asked),
+        "grpo/judge/cached": float(sum(verdict.provenance.is_cached for verdict in asked)),
+        "grpo/judge/unfound_evidence": float(sum(len(verdict.unfound) for verdict in asked)),
+    }
 
 
 def describe_groups(rewards: RewardTable) -> dict[str, float]:

@@ -56,14 +56,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
 
 
 class LastCheckpoint(Checkpoint):  # type: ignore[misc]
-    """Keeps `last.ckpt`: written every so many optimiser steps, when training is told to stop, and at its end."""
+    """Keeps `last.ckpt`: written every so many optimiser steps, when training is told to stop, and at its end.
 
-    def __init__(self, folder: Path, every_steps: int) -> None:
+    Args:
+        folder: of the file.
+        every_steps: optimiser steps.
+        saved_before: errors between two steps, after which the run can go on where it was; of one process alone, since
+            the others know nothing of them.
+    """
+
+    def __init__(self, folder: Path, every_steps: int, *, saved_before: tuple[type[Exception], ...] = ()) -> None:
         super().__init__()
         if every_steps < 1:
             raise ValueError(f"every_steps is {every_steps}: it counts optimiser steps, at least 1")
         self.path = folder / LAST
-        self.every_steps = every_steps
+        self.every_steps, self.saved_before = every_steps, saved_before
         self._saved_step = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,6 +88,11 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         del pl_module
         self._save(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        del pl_module
+        if isinstance(exception, self.saved_before) and trainer.world_size == 1:
+            self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.global_step == self._saved_step:

@@ -20,7 +20,6 @@ from pathvlm_r1.data.rationale import concludes, excludes, means, read, shows
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, process_score
 
 SAMPLES = all_samples()
-JUDGE = OracleJudge(CONTRACT)
 FLAWLESS = RubricEvents(
     image_feature_analysis=True,
     option_elimination=True,
@@ -33,8 +32,13 @@ HONEST_WRONG = 0.8
 DIAGNOSIS = next(sample for sample in SAMPLES if sample.question_type == "diagnosis")
 
 
+def events_of(judged):
+    (verdict,) = OracleJudge(CONTRACT)([judged])
+    return verdict.events
+
+
 def score(judged):
-    return round(process_score(JUDGE(judged), 0.4), 6)
+    return round(process_score(events_of(judged), 0.4), 6)
 
 
 def test_every_complete_reference_scores_exactly_one():
@@ -45,7 +49,7 @@ def test_every_complete_reference_scores_exactly_one():
         ("bccd", "platelets"),
         ("bccd", "comparison"),
     }
-    assert all(process_score(JUDGE(reference(sample)), 0.4) == 1.0 for sample in SAMPLES)
+    assert all(process_score(events_of(reference(sample)), 0.4) == 1.0 for sample in SAMPLES)
 
 
 def test_an_honest_wrong_argument_has_the_definition_error_and_no_other_event():
@@ -53,7 +57,7 @@ def test_an_honest_wrong_argument_has_the_definition_error_and_no_other_event():
     wrong = [each for each in written.values() if each is not None]
     assert {each.sample.question_type for each in wrong} == {sample.question_type for sample in SAMPLES}
     assert all(CONTRACT.parse(each.text, each.sample.options).answer != each.sample.answer for each in wrong)
-    assert all(JUDGE(each) == replace(FLAWLESS, definition_error=True) for each in wrong)
+    assert all(events_of(each) == replace(FLAWLESS, definition_error=True) for each in wrong)
     assert {score(each) for each in wrong} == {HONEST_WRONG}
 
 
@@ -79,10 +83,10 @@ def test_a_step_left_out_is_missing_and_nothing_else_is():
     without_fact = completion(sample, ". ".join(s for s in sentences if " means " not in s))
     without_exclusion = completion(sample, ". ".join(s for s in sentences if " excluded " not in s))
     without_findings = completion(sample, ". ".join(s for s in sentences if " shows " not in s))
-    assert JUDGE(without_fact) == replace(FLAWLESS, medical_knowledge_support=False)
-    assert JUDGE(without_exclusion) == replace(FLAWLESS, option_elimination=False)
+    assert events_of(without_fact) == replace(FLAWLESS, medical_knowledge_support=False)
+    assert events_of(without_exclusion) == replace(FLAWLESS, option_elimination=False)
     unseen = replace(FLAWLESS, image_feature_analysis=False, option_elimination=False)
-    assert JUDGE(without_findings) == unseen  # a reason that was never seen eliminates nothing
+    assert events_of(without_findings) == unseen  # a reason that was never seen eliminates nothing
 
 
 def test_a_wrong_definition_is_an_incorrect_criterion_and_supports_nothing_but_the_order_of_its_list_is_free():
@@ -92,49 +96,49 @@ def test_a_wrong_definition_is_an_incorrect_criterion_and_supports_nothing_but_t
     reordered = sample.rationale.replace(means(subject, definition), means(subject, f"{third}, {first} and {second}"))
     wrong = sample.rationale.replace(means(subject, definition), means(subject, f"{first} and {second}"))
     both = f"{sample.rationale} {means(subject, first)}"
-    assert JUDGE(completion(sample, reordered)) == FLAWLESS
+    assert events_of(completion(sample, reordered)) == FLAWLESS
     expected = replace(FLAWLESS, medical_knowledge_support=False, incorrect_criterion=True)
-    assert JUDGE(completion(sample, wrong)) == JUDGE(completion(sample, both)) == expected
+    assert events_of(completion(sample, wrong)) == events_of(completion(sample, both)) == expected
 
 
 def test_a_reason_that_does_not_rule_the_option_out_is_an_incorrect_criterion():
     sample = DIAGNOSIS
     ((option, _), *_), facts = read(sample.rationale).excluded, sample.findings.options
     harmless = next(p for p in sample.findings.shown if p not in facts[sample.options.index(option)].excluded_by)
-    assert JUDGE(completion(sample, f"{sample.rationale} {excludes(option, harmless)}")).incorrect_criterion
+    assert events_of(completion(sample, f"{sample.rationale} {excludes(option, harmless)}")).incorrect_criterion
 
 
 def test_facts_about_an_excluded_option_or_a_seen_finding_are_part_of_the_argument():
     sample = DIAGNOSIS
     (option, _), *_ = read(sample.rationale).excluded
     cited = means(option, sample.findings.knowledge[option])
-    assert JUDGE(completion(sample, f"{cited} {sample.rationale}")) == FLAWLESS
+    assert events_of(completion(sample, f"{cited} {sample.rationale}")) == FLAWLESS
 
 
 def test_free_text_and_unknown_phrases_earn_nothing_and_break_nothing():
     sample = DIAGNOSIS
     free = f"This is a difficult slide. The image shows a scale bar. Colour means little. {sample.rationale} Done."
-    assert JUDGE(completion(sample, free)) == FLAWLESS
-    assert JUDGE(completion(sample, sample.rationale.upper())) == FLAWLESS
+    assert events_of(completion(sample, free)) == FLAWLESS
+    assert events_of(completion(sample, sample.rationale.upper())) == FLAWLESS
 
 
 def test_incompatible_findings_are_a_contradiction_and_an_error_and_count_for_no_step():
     every_phrase = shows(sorted(DIAGNOSIS.findings.shown | DIAGNOSIS.findings.absent))
-    hedged = JUDGE(completion(DIAGNOSIS, f"{every_phrase} {DIAGNOSIS.rationale}"))
+    hedged = events_of(completion(DIAGNOSIS, f"{every_phrase} {DIAGNOSIS.rationale}"))
     assert (hedged.image_feature_analysis, hedged.option_elimination) == (False, False)
     assert (hedged.definition_error, hedged.logical_contradiction) == (True, True)
 
 
 def test_a_reason_that_the_image_does_not_show_is_a_definition_error_though_it_was_never_stated_as_seen():
     (option, _), *_ = read(DIAGNOSIS.rationale).excluded
-    events = JUDGE(completion(DIAGNOSIS, excludes(option, min(DIAGNOSIS.findings.absent))))
+    events = events_of(completion(DIAGNOSIS, excludes(option, min(DIAGNOSIS.findings.absent))))
     assert (events.definition_error, events.option_elimination) == (True, False)
 
 
 def test_an_argument_about_options_that_the_question_does_not_have_has_no_step():
     foreign = next(name for name in DIAGNOSIS.findings.knowledge if name not in DIAGNOSIS.options)
     reason = read(DIAGNOSIS.rationale).seen[0]
-    events = JUDGE(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} {excludes(foreign, reason)}"))
+    events = events_of(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} {excludes(foreign, reason)}"))
     assert (events.missing, events.errors) == (3, 0)
 
 
@@ -143,23 +147,23 @@ def test_only_the_think_block_is_read_or_else_what_stands_before_the_answer():
     outside = f"{sample.rationale}<think></think>{sample.rationale}<answer>{sample.answer}</answer>{sample.rationale}"
     untagged = f"{sample.rationale}<answer>{sample.answer}</answer> {concludes('melanoma')}"
     unclosed = f"<think>{sample.rationale.removesuffix('.')}<answer>{sample.answer}</answer>"
-    assert JUDGE(Completion(sample, outside, FinishReason.STOP, 1)) == JUDGE(completion(sample, ""))
-    assert JUDGE(Completion(sample, untagged, FinishReason.STOP, 1)) == FLAWLESS
-    assert JUDGE(Completion(sample, unclosed, FinishReason.LENGTH, 1)) == FLAWLESS
+    assert events_of(Completion(sample, outside, FinishReason.STOP, 1)) == events_of(completion(sample, ""))
+    assert events_of(Completion(sample, untagged, FinishReason.STOP, 1)) == FLAWLESS
+    assert events_of(Completion(sample, unclosed, FinishReason.LENGTH, 1)) == FLAWLESS
 
 
 def test_reasoning_without_an_answer_supports_none():
     sample = DIAGNOSIS
     cut = Completion(sample, f"<think>{sample.rationale}", FinishReason.LENGTH, 1)
-    assert JUDGE(cut) == replace(FLAWLESS, option_elimination=False, medical_knowledge_support=False)
+    assert events_of(cut) == replace(FLAWLESS, option_elimination=False, medical_knowledge_support=False)
 
 
 def test_a_sample_without_a_findings_table_has_no_verdict():
-    assert JUDGE(reference(replace(DIAGNOSIS, findings=None))) is None
+    assert events_of(reference(replace(DIAGNOSIS, findings=None))) is None
 
 
 @settings(deadline=None, max_examples=60)
 @given(reasoning=text())
 def test_any_string_has_a_verdict_and_always_the_same(reasoning):
     judged = completion(DIAGNOSIS, reasoning)
-    assert JUDGE(judged) == JUDGE(judged)
+    assert events_of(judged) == events_of(judged)

@@ -16,6 +16,7 @@ What a step and an error are, beyond their names:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,7 @@ from pathvlm_r1.data import FindingsTable, OptionFacts, Sample
 from pathvlm_r1.data.rationale import LIST_SEPARATOR, Reading, read
 from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.rubric import RubricEvents
+from pathvlm_r1.reward.verdict import Provenance, Verdict
 
 MAX_REPEATS = 2  # a conclusion may open and close an argument
 NEEDED_FINDINGS = 2  # read rightly; where two or fewer bear on the question, all but one
@@ -34,14 +36,19 @@ class OracleJudge:
     """The events of a completion's reasoning, from its sample's findings table; no verdict without one."""
 
     contract: Contract
+    name: str = "oracle"
 
-    def __call__(self, completion: Completion) -> RubricEvents | None:
-        """Deterministic, and linear in the completion's length."""
-        sample = completion.sample
+    def __call__(self, completions: Sequence[Completion]) -> list[Verdict]:
+        """Deterministic, and linear in each completion's length."""
+        return [self._verdict(completion) for completion in completions]
+
+    def _verdict(self, completion: Completion) -> Verdict:
+        sample, provenance = completion.sample, Provenance(judge=self.name)
         if sample.findings is None:
-            return None
+            return Verdict(None, "the sample has no findings table", provenance)
         answer = self.contract.parse(completion.text, sample.options).answer
-        return _Case.of(sample, sample.findings, answer, reasoning(completion.text)).events()
+        events = _Case.of(sample, sample.findings, answer, reasoning(completion.text)).events()
+        return Verdict(events, "decided from the findings table", provenance)
 
 
 def reasoning(text: str) -> str:
