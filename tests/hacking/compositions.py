@@ -15,7 +15,8 @@ from pathvlm_r1.reward.oracle import reasoning
 LONGEST = 20_000  # characters: length has its own tests, and these are many
 PIECES = [
     "<think>", "</think>", "<answer>", "</answer>", "<answer>A</answer>", " B", "(C)", " or ", "The image shows ",
-    " and ", "By definition ", " means ", "Here ", " is excluded by ", "This is ", ". ", ", ", "no ", " does not show ", "\x00",
+    " and ", "By definition ", " means ", "Here ", " is excluded by ", "This is ", ". ", ", ",
+    "no ", " does not show ", "\x00",
     "\u200b", "\u202e", "\ud800", "\u0130", "ß", "\u0131", "{", '"', "\n", " " * 50, "(((", "</answer><answer>",
 ]  # fmt: skip
 

@@ -6,9 +6,10 @@ import pytest
 from catalogue import hacking_samples
 from compositions import composed
 from gaming import DUAL, MARGIN, TOTAL, Bounds
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import data
 from written_completions import CONTRACT
+from wrong_gaming import WRONG_REWARDS
 
 from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OutcomeAccuracy, SoftOverlong
@@ -37,10 +38,9 @@ def assert_read_by_all(attempt, text):
     assert completion.is_looping in (True, False)
     assert completion.is_empty == (not text.strip())
     scores = DUAL(attempt, text)
-    assert scores == DUAL(attempt, text)
+    assert scores == DUAL(attempt, text), "the same text, another score"
     assert all(0 <= value <= 1 for name, value in scores.items() if name != TOTAL)
     assert math.isclose(scores[TOTAL], sum(value for name, value in scores.items() if name != TOTAL))
-    return scores
 
 
 def argues(text):
@@ -50,9 +50,9 @@ def argues(text):
     return bool(said.seen and said.cited and said.excluded) and is_undenied
 
 
-def assert_paid_less_than_honesty(bounds, attempt, text):
+def assert_paid_less_than_honesty(bounds, attempt, text, reward=DUAL):
     """The total of an honest completion is passed by nothing, and reached by a complete argument in form alone."""
-    scores = assert_read_by_all(attempt, text)
+    scores = reward(attempt, text)
     honest = bounds.of(attempt, scores)[TOTAL]
     assert scores[TOTAL] <= honest + MARGIN, scores
     if scores[TOTAL] > honest - MARGIN:
@@ -64,7 +64,24 @@ def assert_paid_less_than_honesty(bounds, attempt, text):
 @given(drawn=data())
 def test_no_composition_of_exploits_is_paid_more_than_honesty(bounded, drawn):
     samples, bounds = bounded
-    assert_paid_less_than_honesty(bounds, *drawn.draw(composed(samples)))
+    attempt, text = drawn.draw(composed(samples))
+    assert_read_by_all(attempt, text)
+    assert_paid_less_than_honesty(bounds, attempt, text)
+
+
+@pytest.mark.parametrize("name", ["words are steps", "the judge obeys"])
+def test_a_reward_that_can_be_gamed_is_caught_by_compositions_too(bounded, name):
+    samples, _ = bounded
+    reward = WRONG_REWARDS[name]
+    bounds = Bounds(reward, samples)
+
+    @settings(max_examples=400, suppress_health_check=TOO_LARGE, phases=[Phase.generate], database=None)
+    @given(made=composed(samples))
+    def law(made):
+        assert_paid_less_than_honesty(bounds, *made, reward=reward)
+
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        law()
 
 
 @pytest.mark.slow
@@ -72,4 +89,6 @@ def test_no_composition_of_exploits_is_paid_more_than_honesty(bounded, drawn):
 @given(drawn=data())
 def test_no_composition_among_ten_thousand_is_paid_more_than_honesty(bounded, drawn):
     samples, bounds = bounded
-    assert_paid_less_than_honesty(bounds, *drawn.draw(composed(samples)))
+    attempt, text = drawn.draw(composed(samples))
+    assert_read_by_all(attempt, text)
+    assert_paid_less_than_honesty(bounds, attempt, text)

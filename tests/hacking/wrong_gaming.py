@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gaming import DualReward
 from written_completions import CONTRACT
@@ -70,15 +70,12 @@ class ForgivingJudge:
         return events and replace(events, **NO_ERROR)
 
 
-@dataclass(frozen=True)
-class UnitingReader:
-    """Unites what was found so far anew at every sentence: quadratic work in C, few calls."""
-
-    def __call__(self, text: str) -> frozenset[str]:
-        found: frozenset[str] = frozenset()
-        for sentence in text.split("."):
-            found = found | {sentence}
-        return found
+def united(text: str) -> frozenset[str]:
+    """Unites what was found so far anew at every sentence: quadratic work, but few calls."""
+    found: frozenset[str] = frozenset()
+    for sentence in text.split("."):
+        found = found | {sentence}
+    return found
 
 
 _FORM, _ORACLE = Format(CONTRACT), OracleJudge(CONTRACT)
