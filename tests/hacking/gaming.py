@@ -77,13 +77,17 @@ class Bounds:
 
     def __init__(self, reward: DualReward, samples: Sequence[Sample]) -> None:
         asked = [attempt for sample in samples for attempt in attempts(sample) if attempt.is_right]
-        self.right = {(each.sample.sample_id, each.states_text): honest_right(reward, each) for each in asked}
+        self._right = {(each.sample.sample_id, each.states_text): honest_right(reward, each) for each in asked}
         misreadings = [honest_misreading(reward, attempt) for attempt in asked]
         self.wrong = min((scores for scores in misreadings if scores is not None), key=lambda scores: scores[TOTAL])
 
     def of(self, attempt: Attempt, scores: Scores) -> Scores:
         """The honest scores that a text with these scores is held against."""
-        return self.right[attempt.sample.sample_id, attempt.states_text] if scores["accuracy"] == 1 else self.wrong
+        return self.right_of(attempt) if scores["accuracy"] == 1 else self.wrong
+
+    def right_of(self, attempt: Attempt) -> Scores:
+        """The scores of the honest right completion in an attempt's form."""
+        return self._right[attempt.sample.sample_id, attempt.states_text]
 
 
 def successes(reward: DualReward, exploits: Sequence[Exploit], samples: Sequence[Sample]) -> list[str]:

@@ -93,6 +93,11 @@ def test_time_grows_in_step_with_a_hostile_text(reader):
         assert_time_is_linear(reader, text, QUICK)
 
 
+def test_a_judge_gathers_many_reasons_for_one_option_in_step_with_their_number():
+    """A union per reason was quadratic, and only a long text shows it."""
+    assert_time_is_linear(READERS["judge"], HOSTILE["reasons of one option"], LONG)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_time_grows_in_step_with_a_hostile_text_up_to_a_megabyte(reader):
