@@ -10,6 +10,8 @@ from written_completions import CONTRACT
 from pathvlm_r1.data.rationale import read
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, oracle, process_score
 
+pytestmark = pytest.mark.medium
+
 JUDGE = OracleJudge(CONTRACT)
 MISREADING = RubricEvents(
     image_feature_analysis=True,

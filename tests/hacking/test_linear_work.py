@@ -14,6 +14,8 @@ from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
 from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge
 
+pytestmark = pytest.mark.medium
+
 SAMPLE = phantom_samples("histology", 2)[1]
 ATTEMPT = Attempt(SAMPLE, SAMPLE.answer, states_text=True)
 JUDGE = OracleJudge(CONTRACT)
