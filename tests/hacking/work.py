@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-PER_DOUBLING = 2.5  # linear work doubles, quadratic work is four times as much
+PER_DOUBLING = 2.5  # linear work doubles, quadratic work is four times as much; over several doublings they part ways
 CALLS_OF_NOTHING = 200  # what a short text costs anyway
 SECONDS_OF_NOTHING = 5e-4  # below it, time is noise
-TIMINGS = 3
-CHANCES = 4  # a machine that is busy may spoil a ratio, but hardly four in a row; quadratic work spoils all
+TIMINGS = 2
+CHANCES = 6  # a machine that is busy may spoil a ratio, but hardly six in a row; quadratic work spoils all
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,16 @@ def calls_in(function: Callable[[str], object], text: str) -> int:
 def seconds_in(function: Callable[[str], object], text: str) -> float:
     """This thread's processor time for a text, the least of several."""
     timings = []
-    for _ in range(TIMINGS):
-        start = time.thread_time()
-        function(text)
-        timings.append(time.thread_time() - start)
+    was_enabled = gc.isenabled()
+    gc.disable()  # its passes fall on whatever happens to run
+    try:
+        for _ in range(TIMINGS):
+            start = time.thread_time()
+            function(text)
+            timings.append(time.thread_time() - start)
+    finally:
+        if was_enabled:
+            gc.enable()
     return min(timings)
 
 
