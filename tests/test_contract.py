@@ -106,6 +106,11 @@ def test_letters_beyond_the_options_are_no_answers():
     assert answer("B", OPTIONS[:2]) == "B"
 
 
+def test_a_letter_of_another_alphabet_is_none_though_its_capital_is_latin():
+    nine = tuple("abcdefghi")
+    assert [answer(block, nine) for block in ("I", "i", "\u0131")] == ["I", "I", None]
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -131,7 +136,7 @@ def test_several_blocks_must_agree_and_every_block_must_close(written, expected)
         ("B", "B"), ("The answer is B.", "B"), ("so (C)", "C"), ("D)\n", "D"), ("It is a B-cell tumour: A", "A"),
         ("A or B", None), ("A/B, so B", None), ("A ring of cells, so B", None), ("so b", None), ("so E", None),
         ("grade B tumour", None), ("", None), ("   ", None), ('{"A": "glands", "B": "nests"} B', None),
-        ("A) glands\nB) nests\nC) x\nD", None), ("vitaminB", None),
+        ("A) glands\nB) nests\nC) x\nD", None), ("vitaminB", None), ("both A- and B", None), ("-A\n B", None),
     ],
 )  # fmt: skip
 def test_without_a_tag_a_single_final_letter_is_the_answer(written, expected):

@@ -21,7 +21,7 @@ _TAG = re.compile(r"</?(?:think|answer)>")
 _ORDERED_TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 _DELIMITERS = " \t\r\n.:;,)(]["
 _FINAL_LETTER = re.compile(r"(?:^|[\s(])([A-Z])[).:\s]*$")
-_LONE_LETTER = re.compile(r"(?<![\w-])[A-Z](?![\w-])")  # the B of "A/B" and of '"B": ..', not that of "B-cell"
+_LONE_LETTER = re.compile(r"(?<!\w)(?<!\w-)[A-Z](?!\w|-\w)")  # the B of "A/B", '"B": ..' and "B- or", not of "B-cell"
 _LETTER_AND_TEXT = re.compile(r"^\(?([A-Za-z])(?:[).:\]]\s*|\s+)(.+)$", re.DOTALL)
 
 
@@ -85,7 +85,7 @@ def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
         return None, False
     bare = block.strip(_DELIMITERS)
     if len(bare) == 1:
-        return (bare.upper(), False) if bare.upper() in letters else (None, False)
+        return (bare.upper(), False) if bare.isascii() and bare.upper() in letters else (None, False)
     match = _LETTER_AND_TEXT.match(block.strip())
     if match is None or match[1].upper() not in letters:
         return None, False

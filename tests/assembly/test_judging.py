@@ -103,7 +103,9 @@ def test_a_dry_run_says_calls_tokens_and_cost_and_whether_the_cap_is_enough(tmp_
     free = {"api_key_env": "JUDGE_KEY_THAT_IS_NOT_SET", "cache": str(tmp_path / "judge.sqlite"), "dry_run": True}
     assert show_judge_plan(composed(**free, max_cost=100.0))
     said = capsys.readouterr().out
-    assert "calls   165: 160 of rollouts, 5 of validations" in said  # 10 / 2 rollouts of 4 x 8, one validation at the end
+    assert (
+        "calls   165: 160 of rollouts, 5 of validations" in said
+    )  # 10 / 2 rollouts of 4 x 8, one validation at the end
     assert f"at most {165 * 768} out" in said
     assert "judge.max_cost=100 USD, of which 0.00 are spent" in said
     assert "enough\n" in said

@@ -11,7 +11,7 @@ from hypothesis.strategies import lists, sampled_from, text, tuples
 from scipy import stats
 
 from pathvlm_r1.data.phantom import ONTOLOGIES
-from pathvlm_r1.data.rationale import Argument, Reading, Style, excludes, join, means, read, write
+from pathvlm_r1.data.rationale import Argument, Reading, Style, excludes, join, means, read, read_denials, write
 
 GRAMMAR = {"and", "means", "is", "the", "this", "here", "by"}  # words that hold the sentences together
 words = text("abdnsé4-", min_size=1, max_size=5).filter(lambda word: word not in GRAMMAR)
@@ -63,6 +63,34 @@ def test_what_is_written_in_a_style_is_read_back(argument, style):
     )
 
 
+def denied(argument):
+    """Every sentence of a complete argument but its conclusion, denied by its verb."""
+    return (
+        write(argument, Style.COMPLETE)
+        .replace("The image shows ", "The image does not show ")
+        .replace(" means ", " does not mean ")
+        .replace(" is excluded by ", " is not excluded by ")
+        .removesuffix(f" This is {argument.conclusion}.")
+    )
+
+
+@given(argument=arguments)
+def test_a_denied_sentence_is_read_as_a_denial_and_never_as_a_claim(argument):
+    expected = Reading(argument.seen, argument.cited, argument.excluded, ())
+    assert read_denials(denied(argument)) == expected
+    assert read_denials(write(argument, Style.COMPLETE)) == Reading((), (), (), ())
+    claimed = read(denied(argument))
+    assert not {*claimed.seen, *claimed.cited, *claimed.excluded} & {
+        *expected.seen,
+        *expected.cited,
+        *expected.excluded,
+    }
+
+
+def test_a_finding_is_denied_by_its_no_and_the_others_of_its_list_are_not():
+    assert read_denials("The image shows glands, no nests and no sheets.").seen == ("nests", "sheets")
+
+
 @given(argument=arguments)
 def test_case_line_breaks_and_repetition_change_nothing(argument):
     written = write(argument, Style.COMPLETE)
@@ -104,8 +132,9 @@ def test_any_text_is_read_and_nothing_is_made_up(said):
     ],
 )
 def test_the_work_of_reading_grows_in_step_with_the_text(repeated):
-    short, long = (calls_of(read, repeated * count) for count in (200, 400))
-    assert long <= 2 * short + 20
+    for reader in (read, read_denials):
+        short, long = (calls_of(reader, repeated * count) for count in (200, 400))
+        assert long <= 2 * short + 20
 
 
 def test_a_long_hostile_text_is_read():

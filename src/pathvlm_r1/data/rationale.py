@@ -5,7 +5,8 @@
     Here adenosis is excluded by loose stroma.                             an eliminated option, with its reason
     This is adenoma.                                                       the conclusion
 
-A sentence of any other form is free text: it earns nothing and breaks nothing.
+These can be denied: "does not show", "shows no", "does not mean", "is not excluded by". A sentence of any other form is
+free text: it earns nothing and breaks nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LIST_SEPARATOR = re.compile(r", | and ")
+
+_DENIED_VERBS = {" does not show ": " shows ", " does not mean ": " means ", " is not excluded by ": " is excluded by "}
 
 
 class Style(StrEnum):
@@ -101,3 +104,17 @@ def read(text: str) -> Reading:
         elif reason:
             excluded[subject_excluded, reason] = None
     return Reading(tuple(seen), tuple(cited), tuple(excluded), tuple(concluded))
+
+
+def read_denials(text: str) -> Reading:
+    """What a text denies, by its verb or by a finding's `no`, as if it were claimed; linear in its length."""
+    sentences = []
+    for sentence in " ".join(text.lower().split()).split("."):
+        denied = sentence
+        for verb, positive in _DENIED_VERBS.items():
+            denied = denied.replace(verb, positive)
+        if denied != sentence:
+            sentences.append(denied)
+    by_verb = read(".".join(sentences))
+    by_no = (phrase.removeprefix("no ") for phrase in read(text).seen if phrase.startswith("no "))
+    return Reading((*by_verb.seen, *by_no), by_verb.cited, by_verb.excluded, by_verb.concluded)

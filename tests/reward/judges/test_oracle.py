@@ -129,6 +129,61 @@ def test_incompatible_findings_are_a_contradiction_and_an_error_and_count_for_no
     assert (hedged.definition_error, hedged.logical_contradiction) == (True, True)
 
 
+@pytest.mark.parametrize("modality", ONTOLOGIES)
+def test_true_findings_chosen_around_what_rules_the_answer_out_are_no_analysis_and_eliminate_nothing(modality):
+    """Silence about a finding in doubt would else be paid like reading it."""
+    for sample in phantom_samples(modality):
+        for letter, facts in zip(sample.letters, sample.findings.options, strict=True):
+            seen = [phrase for phrase in read(sample.rationale).seen if phrase not in facts.excluded_by]
+            if letter == sample.answer or sample.question_type != "diagnosis" or not seen:
+                continue
+            cited = " ".join(means(subject, sample.findings.knowledge[subject]) for subject in facts.subjects)
+            named = zip(sample.options, sample.findings.options, strict=True)
+            out = [excludes(option, p) for option, other in named for p in seen if p in other.excluded_by]
+            events = JUDGE(
+                completion(sample, " ".join([shows(seen), cited, *out, concludes(sample.option(letter))]), letter)
+            )
+            assert (events.missing, events.errors) == (2, 0)
+
+
+def test_a_right_answer_too_is_read_from_the_image_only_with_every_feature_that_decides_it():
+    *others, deciding = read(DIAGNOSIS.rationale).seen
+    facts = DIAGNOSIS.findings.options[DIAGNOSIS.letters.index(DIAGNOSIS.answer)]
+    (group,) = (group for group in DIAGNOSIS.findings.exclusive if deciding in group)
+    assert group & facts.excluded_by
+    events = JUDGE(completion(DIAGNOSIS, DIAGNOSIS.rationale.replace(shows([*others, deciding]), shows(others))))
+    assert events == replace(FLAWLESS, image_feature_analysis=False, option_elimination=False)
+
+
+def test_findings_in_every_order_are_a_recital_though_no_sentence_stands_twice():
+    first, second, third = read(DIAGNOSIS.rationale).seen
+    orders = [shows([second, first, third]), shows([third, second, first])]
+    assert JUDGE(completion(DIAGNOSIS, f"{orders[0]} {DIAGNOSIS.rationale}")) == FLAWLESS
+    assert JUDGE(completion(DIAGNOSIS, f"{' '.join(orders)} {DIAGNOSIS.rationale}")).missing == 3
+
+
+def test_what_is_claimed_and_denied_contradicts_itself():
+    said = read(DIAGNOSIS.rationale)
+    (option, reason), (subject, definition) = said.excluded[0], said.cited[0]
+    for denial in (
+        f"The image shows no {said.seen[0]}.",
+        f"The image does not show {said.seen[0]}.",
+        f"Here {option} is not excluded by {reason}.",
+        f"By definition {subject} does not mean {definition}.",
+    ):
+        assert JUDGE(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} {denial}")).logical_contradiction, denial
+
+
+def test_to_deny_what_the_image_shows_is_a_definition_error_and_to_deny_what_it_does_not_is_none():
+    unsaid = min(DIAGNOSIS.findings.shown - set(read(DIAGNOSIS.rationale).seen))
+    false, true = (
+        JUDGE(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} The image shows no {phrase}."))
+        for phrase in (unsaid, min(DIAGNOSIS.findings.absent))
+    )
+    assert false == replace(FLAWLESS, definition_error=True)
+    assert true == FLAWLESS
+
+
 def test_a_reason_that_the_image_does_not_show_is_a_definition_error_though_it_was_never_stated_as_seen():
     (option, _), *_ = read(DIAGNOSIS.rationale).excluded
     events = events_of(completion(DIAGNOSIS, excludes(option, min(DIAGNOSIS.findings.absent))))

@@ -4,13 +4,16 @@ Only the reasoning is read, and of it only the sentences of `data.rationale`; wh
 
 What a step and an error are, beyond their names:
 
-- A phrase said beside another that excludes it (glands and nests) is a hedge: it counts for no step.
+- A phrase said beside another that excludes it (glands and nests), or said and denied, is a hedge: it counts for no
+  step. To claim and to deny anything is a contradiction, and to deny what the image shows is a false finding.
 - A reason for an exclusion claims that the image shows it. One misread finding leaves every step in place: an honest
   wrong argument has the definition error, and no other.
 - Elimination and knowledge must lead to the answer. They count for nothing where the text concludes otherwise, excludes
   its own answer, or claims a finding that rules it out.
-- A recital is no argument and has no step: it says a sentence or a list's item more than twice, excludes what is no
-  option here, or cites facts about what it neither concludes, excludes nor sees. True facts are never errors.
+- An answer is read from the image when each feature that could rule it out is. Findings chosen around such a feature,
+  whatever it is, are no image analysis and eliminate nothing: silence about it must not pay more than misreading it.
+- A recital is no argument and has no step: it says a sentence, a finding or a list's item more than twice, excludes
+  what is no option here, or cites facts about what it neither concludes, excludes nor sees. True facts are no errors.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from functools import cached_property
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import FindingsTable, OptionFacts, Sample
-from pathvlm_r1.data.rationale import LIST_SEPARATOR, Reading, read
+from pathvlm_r1.data.rationale import LIST_SEPARATOR, Reading, read, read_denials
 from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.rubric import RubricEvents
 from pathvlm_r1.reward.verdict import Provenance, Verdict
@@ -65,6 +68,7 @@ class _Case:
     options: dict[str, OptionFacts]
     answered: str | None  # an option
     said: Reading
+    denied: Reading
     is_loop: bool
 
     @classmethod
@@ -72,26 +76,27 @@ class _Case:
         truth = _plain_table(table)
         options = dict(zip(map(_plain, sample.options), truth.options, strict=True))
         answered = None if answer is None else _plain(sample.option(answer))
-        return cls(truth, options, answered, read(text), _is_loop(text))
+        return cls(truth, options, answered, read(text), read_denials(text), _is_loop(text))
 
     def events(self) -> RubricEvents:
         is_argument = not self.is_loop and not self.is_recital
         leads_to_answer = is_argument and self.answered is not None and not self.contradicts_answer
         return RubricEvents(
-            image_feature_analysis=is_argument and self.analyses_image,
-            option_elimination=leads_to_answer and self.eliminates,
+            image_feature_analysis=is_argument and self.analyses_image and not self.is_selective,
+            option_elimination=leads_to_answer and self.eliminates and not self.is_selective,
             medical_knowledge_support=leads_to_answer and self.supports,
-            definition_error=bool(self.claimed & self.table.absent),
-            logical_contradiction=bool(self.hedged) or self.contradicts_answer,
+            definition_error=bool(self.claimed & self.table.absent)
+            or not self.table.shown.isdisjoint(self.denied.seen),
+            logical_contradiction=bool(self.hedged) or self.denies_itself or self.contradicts_answer,
             incorrect_criterion=self.misdefines or self.excludes_wrongly,
         )
 
     @cached_property
-    def reasons(self) -> dict[str, frozenset[str]]:
+    def reasons(self) -> dict[str, set[str]]:
         """What is excluded, option of this question or not -> every finding given as a reason."""
-        reasons: dict[str, frozenset[str]] = {}
+        reasons: dict[str, set[str]] = {}
         for option, reason in self.said.excluded:
-            reasons[option] = reasons.get(option, frozenset()) | _items(reason)
+            reasons.setdefault(option, set()).update(_items(reason))  # a union per reason would be quadratic
         return reasons
 
     @cached_property
@@ -101,9 +106,9 @@ class _Case:
 
     @cached_property
     def hedged(self) -> frozenset[str]:
-        """Claims of which no image shows two."""
+        """Claims of which no image shows two, and those that are denied."""
         clashes = [self.claimed & group for group in self.table.exclusive]
-        return frozenset().union(*(clash for clash in clashes if len(clash) > 1))
+        return self.claimed.intersection(self.denied.seen).union(*(clash for clash in clashes if len(clash) > 1))
 
     @cached_property
     def seen(self) -> frozenset[str]:
@@ -126,6 +131,12 @@ class _Case:
         return bool(stated) and len(stated & self.table.shown) >= min(NEEDED_FINDINGS, true_count - 1)
 
     @property
+    def is_selective(self) -> bool:
+        """A feature of which some finding rules the answer out is left unread."""
+        against = frozenset() if self.answered is None else self.options[self.answered].excluded_by
+        return any(group & against and not group & self.seen for group in self.table.exclusive)
+
+    @property
     def eliminates(self) -> bool:
         """An option other than the answered one falls, every reason given for it being decisive and seen."""
         return any(
@@ -145,6 +156,12 @@ class _Case:
     @property
     def misdefines(self) -> bool:
         return any(cited != {_items(self.table.knowledge[subject])} for subject, cited in self.definitions.items())
+
+    @property
+    def denies_itself(self) -> bool:
+        """An exclusion or a fact is stated and denied; a finding that is both is a hedge."""
+        pairs = ((self.said.excluded, self.denied.excluded), (self.said.cited, self.denied.cited))
+        return any(not set(said).isdisjoint(denied) for said, denied in pairs)
 
     @property
     def excludes_wrongly(self) -> bool:
@@ -175,10 +192,11 @@ class _Case:
 
 
 def _is_loop(text: str) -> bool:
-    """Whether a sentence of the text, or an item of one sentence's list, is said more than `MAX_REPEATS` times."""
+    """Whether a sentence, a finding seen, or an item of one sentence's list is said more than `MAX_REPEATS` times."""
     sentences = [sentence.strip() for sentence in _plain(text).split(".") if sentence.strip()]
     lists = [LIST_SEPARATOR.split(sentence) for sentence in sentences]
-    return any(count > MAX_REPEATS for units in (sentences, *lists) for count in Counter(units).values())
+    seen = [phrase for sentence in sentences for phrase in read(sentence).seen]
+    return any(count > MAX_REPEATS for units in (sentences, seen, *lists) for count in Counter(units).values())
 
 
 def _plain_table(table: FindingsTable) -> FindingsTable:
