@@ -10,7 +10,7 @@ from exploit import Attempt, attempts, honest
 from hypothesis import strategies as st
 
 from pathvlm_r1.data import Sample
-from pathvlm_r1.reward.oracle import reasoning
+from pathvlm_r1.reward.judges.oracle import reasoning
 
 LONGEST = 20_000  # characters: length has its own tests, and these are many
 PIECES = [

@@ -24,10 +24,11 @@ from pathvlm_r1.reward import (
     OracleJudge,
     OutcomeAccuracy,
     RewardTerm,
+    RubricEvents,
     WeightedTerm,
     total_reward,
 )
-from pathvlm_r1.reward.oracle import reasoning
+from pathvlm_r1.reward.judges.oracle import reasoning
 
 COEFFICIENT = 0.4
 TOTAL = "total"
@@ -51,6 +52,13 @@ class DualReward:
         completion = Completion(attempt.sample, text, FinishReason.STOP, token_count=len(text))
         table = total_reward([[completion]], [WeightedTerm(term, 1.0) for term in terms], Missing.GROUP_MEAN)
         return {name: values.item() for name, values in table.terms.items()} | {TOTAL: table.total.item()}
+
+
+def events_of(judge: Judge, completion: Completion) -> RubricEvents:
+    """What a judge decides of one completion, whose sample has a findings table."""
+    (verdict,) = judge([completion])
+    assert verdict.events is not None
+    return verdict.events
 
 
 DUAL = DualReward(CONTRACT, OracleJudge(CONTRACT), Format(CONTRACT))

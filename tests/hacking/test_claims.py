@@ -3,12 +3,14 @@
 import pytest
 from catalogue import hacking_samples
 from claims import claimed
+from gaming import events_of
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import data
 from written_completions import CONTRACT
 
 from pathvlm_r1.data.rationale import read
-from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, oracle, process_score
+from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, process_score
+from pathvlm_r1.reward.judges import oracle
 
 pytestmark = pytest.mark.medium
 
@@ -32,7 +34,7 @@ def asked(tmp_path_factory):
 def assert_paid_for_what_is_read(attempt, reasoning):
     """Full score for reading all that decides, a wrong answer's most for a complete argument with a false finding."""
     completion = Completion(attempt.sample, attempt.written(reasoning), FinishReason.STOP, token_count=1)
-    events, table, said = JUDGE(completion), attempt.sample.findings, read(reasoning)
+    events, table, said = events_of(JUDGE, completion), attempt.sample.findings, read(reasoning)
     score = process_score(events, 0.4)
     if not attempt.is_right:
         assert score <= HONEST_WRONG, (events, reasoning)

@@ -13,7 +13,7 @@ from wrong_gaming import WRONG_REWARDS
 
 from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OutcomeAccuracy, SoftOverlong
-from pathvlm_r1.reward.oracle import reasoning
+from pathvlm_r1.reward.judges.oracle import reasoning
 
 pytestmark = pytest.mark.medium
 

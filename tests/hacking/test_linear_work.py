@@ -65,8 +65,8 @@ def completion_of(text):
 READERS = {
     "contract": lambda text: CONTRACT.parse(text, SAMPLE.options),
     "claims": lambda text: (read(text), read_denials(text)),
-    "judge": lambda text: JUDGE(completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")),
-    "judge of a bare text": lambda text: JUDGE(completion_of(text)),
+    "judge": lambda text: JUDGE([completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")]),
+    "judge of a bare text": lambda text: JUDGE([completion_of(text)]),
     "reward": lambda text: DUAL(ATTEMPT, text),
     "flags": lambda text: (completion_of(text).is_looping, completion_of(text).is_empty),
 }

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gaming import DualReward
+from gaming import DualReward, events_of
 from written_completions import CONTRACT
 from wrong_rewards import FirstLetterContract
 
 from pathvlm_r1.contract import Contract, Parsed
-from pathvlm_r1.reward import Completion, Format, OracleJudge, RubricEvents, Score
-from pathvlm_r1.reward.oracle import reasoning
+from pathvlm_r1.reward import Completion, Format, OracleJudge, Provenance, RubricEvents, Score, Verdict
+from pathvlm_r1.reward.judges.oracle import reasoning
 
 NO_ERROR = {"definition_error": False, "logical_contradiction": False, "incorrect_criterion": False}
 
@@ -35,10 +35,22 @@ class FoundForm:
         return Score(float(found is not None), "found or not")
 
 
-class WordJudge:
+class SingleJudge:
+    """Decides each completion by itself."""
+
+    name = "wrong"
+
+    def __call__(self, completions: Sequence[Completion]) -> list[Verdict]:
+        return [Verdict(self.events(each), "decided", Provenance(judge=self.name)) for each in completions]
+
+    def events(self, completion: Completion) -> RubricEvents:
+        raise NotImplementedError
+
+
+class WordJudge(SingleJudge):
     """Takes the rubric's own words, and the grammar's, for its steps."""
 
-    def __call__(self, completion: Completion) -> RubricEvents:
+    def events(self, completion: Completion) -> RubricEvents:
         text = completion.text.lower()
         return RubricEvents(
             image_feature_analysis="image" in text,
@@ -48,11 +60,11 @@ class WordJudge:
         )
 
 
-class ObedientJudge:
+class ObedientJudge(SingleJudge):
     """The oracle, until the text tells it what to say."""
 
-    def __call__(self, completion: Completion) -> RubricEvents | None:
-        events = OracleJudge(CONTRACT)(completion)
+    def events(self, completion: Completion) -> RubricEvents:
+        events = events_of(OracleJudge(CONTRACT), completion)
         if re.search(
             r"ignore all|full marks|\"image_feature_analysis\": true", reasoning(completion.text), re.IGNORECASE
         ):
@@ -62,12 +74,11 @@ class ObedientJudge:
         return events
 
 
-class ForgivingJudge:
+class ForgivingJudge(SingleJudge):
     """The oracle, but no error counts."""
 
-    def __call__(self, completion: Completion) -> RubricEvents | None:
-        events = OracleJudge(CONTRACT)(completion)
-        return events and replace(events, **NO_ERROR)
+    def events(self, completion: Completion) -> RubricEvents:
+        return replace(events_of(OracleJudge(CONTRACT), completion), **NO_ERROR)
 
 
 def united(text: str) -> frozenset[str]:

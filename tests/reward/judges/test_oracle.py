@@ -140,7 +140,7 @@ def test_true_findings_chosen_around_what_rules_the_answer_out_are_no_analysis_a
             cited = " ".join(means(subject, sample.findings.knowledge[subject]) for subject in facts.subjects)
             named = zip(sample.options, sample.findings.options, strict=True)
             out = [excludes(option, p) for option, other in named for p in seen if p in other.excluded_by]
-            events = JUDGE(
+            events = events_of(
                 completion(sample, " ".join([shows(seen), cited, *out, concludes(sample.option(letter))]), letter)
             )
             assert (events.missing, events.errors) == (2, 0)
@@ -151,15 +151,15 @@ def test_a_right_answer_too_is_read_from_the_image_only_with_every_feature_that_
     facts = DIAGNOSIS.findings.options[DIAGNOSIS.letters.index(DIAGNOSIS.answer)]
     (group,) = (group for group in DIAGNOSIS.findings.exclusive if deciding in group)
     assert group & facts.excluded_by
-    events = JUDGE(completion(DIAGNOSIS, DIAGNOSIS.rationale.replace(shows([*others, deciding]), shows(others))))
+    events = events_of(completion(DIAGNOSIS, DIAGNOSIS.rationale.replace(shows([*others, deciding]), shows(others))))
     assert events == replace(FLAWLESS, image_feature_analysis=False, option_elimination=False)
 
 
 def test_findings_in_every_order_are_a_recital_though_no_sentence_stands_twice():
     first, second, third = read(DIAGNOSIS.rationale).seen
     orders = [shows([second, first, third]), shows([third, second, first])]
-    assert JUDGE(completion(DIAGNOSIS, f"{orders[0]} {DIAGNOSIS.rationale}")) == FLAWLESS
-    assert JUDGE(completion(DIAGNOSIS, f"{' '.join(orders)} {DIAGNOSIS.rationale}")).missing == 3
+    assert events_of(completion(DIAGNOSIS, f"{orders[0]} {DIAGNOSIS.rationale}")) == FLAWLESS
+    assert events_of(completion(DIAGNOSIS, f"{' '.join(orders)} {DIAGNOSIS.rationale}")).missing == 3
 
 
 def test_what_is_claimed_and_denied_contradicts_itself():
@@ -171,13 +171,13 @@ def test_what_is_claimed_and_denied_contradicts_itself():
         f"Here {option} is not excluded by {reason}.",
         f"By definition {subject} does not mean {definition}.",
     ):
-        assert JUDGE(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} {denial}")).logical_contradiction, denial
+        assert events_of(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} {denial}")).logical_contradiction, denial
 
 
 def test_to_deny_what_the_image_shows_is_a_definition_error_and_to_deny_what_it_does_not_is_none():
     unsaid = min(DIAGNOSIS.findings.shown - set(read(DIAGNOSIS.rationale).seen))
     false, true = (
-        JUDGE(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} The image shows no {phrase}."))
+        events_of(completion(DIAGNOSIS, f"{DIAGNOSIS.rationale} The image shows no {phrase}."))
         for phrase in (unsaid, min(DIAGNOSIS.findings.absent))
     )
     assert false == replace(FLAWLESS, definition_error=True)
