@@ -133,7 +133,7 @@ def _lengthened(sample: Sample, cell: Cell, encoder: Encoder, words: Sequence[st
 
 
 def _length(sample: Sample, encoder: Encoder) -> int:
-    return len(encoder.prompt(Contract().prompt(sample), sample.image).token_ids)
+    return len(encoder.prompt(Contract().prompt(sample), [sample.image]).token_ids)
 
 
 def _words_of_one_token(encoder: Encoder) -> list[str]:

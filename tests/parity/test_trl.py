@@ -170,7 +170,8 @@ def theirs(folder, pictures, case, *, is_off_policy):
 
 
 def our_prompts(pictures):
-    return tuple(tiny_encoder().prompt(text, [picture]) for text, picture in zip(QUESTIONS, pictures, strict=True))
+    several = [[] if picture is None else [picture] for picture in pictures]
+    return tuple(tiny_encoder().prompt(text, images) for text, images in zip(QUESTIONS, several, strict=True))
 
 
 def ours(folder, pictures, case, *, is_off_policy, change=lambda tokens: tokens):
