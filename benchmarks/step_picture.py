@@ -49,7 +49,7 @@ def drawn(cells: Sequence[dict[str, Any]]) -> Figure:
             for phase, seconds in cell[side].items():
                 axes.barh(place, seconds / whole, 0.36, left=left, color=COLOURS[phase])
                 left += seconds / whole
-            axes.text(left + 0.01, place, f"{left * whole:.2f} s", va="center", fontsize=7)
+            axes.text(left + 0.01, place, f"{cell['seconds'][side]:.2f} s", va="center", fontsize=7)
             places.append(place)
             names.append(f"{cell['cell']}   {name}" if side == "trl" else name)
     axes.set_yticks(places, names, fontsize=7)
