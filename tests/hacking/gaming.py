@@ -24,7 +24,6 @@ from pathvlm_r1.reward import (
     OracleJudge,
     OutcomeAccuracy,
     RewardTerm,
-    RubricEvents,
     WeightedTerm,
     total_reward,
 )
@@ -52,13 +51,6 @@ class DualReward:
         completion = Completion(attempt.sample, text, FinishReason.STOP, token_count=len(text))
         table = total_reward([[completion]], [WeightedTerm(term, 1.0) for term in terms], Missing.GROUP_MEAN)
         return {name: values.item() for name, values in table.terms.items()} | {TOTAL: table.total.item()}
-
-
-def events_of(judge: Judge, completion: Completion) -> RubricEvents:
-    """What a judge decides of one completion, whose sample has a findings table."""
-    (verdict,) = judge([completion])
-    assert verdict.events is not None
-    return verdict.events
 
 
 DUAL = DualReward(CONTRACT, OracleJudge(CONTRACT), Format(CONTRACT))

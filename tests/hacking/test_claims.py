@@ -1,28 +1,22 @@
 """Whatever is argued in the oracle's own sentences: a wrong answer is paid like an honest misreading at most."""
 
+from dataclasses import replace
+
 import pytest
 from catalogue import hacking_samples
 from claims import claimed
-from gaming import events_of
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import data
-from written_completions import CONTRACT
+from written_completions import CONTRACT, FLAWLESS, events_of
 
 from pathvlm_r1.data.rationale import read
-from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, process_score
+from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, process_score
 from pathvlm_r1.reward.judges import oracle
 
 pytestmark = pytest.mark.medium
 
 JUDGE = OracleJudge(CONTRACT)
-MISREADING = RubricEvents(
-    image_feature_analysis=True,
-    option_elimination=True,
-    medical_knowledge_support=True,
-    definition_error=True,
-    logical_contradiction=False,
-    incorrect_criterion=False,
-)
+MISREADING = replace(FLAWLESS, definition_error=True)
 HONEST_WRONG = process_score(MISREADING, 0.4)
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gaming import DualReward, events_of
-from written_completions import CONTRACT
+from gaming import DualReward
+from written_completions import CONTRACT, events_of
 from wrong_rewards import FirstLetterContract
 
 from pathvlm_r1.contract import Contract, Parsed

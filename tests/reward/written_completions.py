@@ -10,10 +10,25 @@ from pathvlm_r1.data.bccd_questions import PLATELET_BINS, PLATELETS, Draft, pair
 from pathvlm_r1.data.phantom import ONTOLOGIES, PhantomSource
 from pathvlm_r1.data.rationale import Argument, Style, concludes, excludes, join, means, read, shows, write
 from pathvlm_r1.data.voc import Photograph
-from pathvlm_r1.reward import Completion, FinishReason
+from pathvlm_r1.reward import Completion, FinishReason, Judge, RubricEvents
 
 CONTRACT = Contract()
 COMPLETE = {"complete": 1.0}
+FLAWLESS = RubricEvents(
+    image_feature_analysis=True,
+    option_elimination=True,
+    medical_knowledge_support=True,
+    definition_error=False,
+    logical_contradiction=False,
+    incorrect_criterion=False,
+)
+
+
+def events_of(judge: Judge, judged: Completion) -> RubricEvents:
+    """What a judge decides of one completion, whose sample has a findings table."""
+    (verdict,) = judge([judged])
+    assert verdict.events is not None
+    return verdict.events
 
 
 def completion(sample: Sample, reasoning: str, answer: str | None = None) -> Completion:

@@ -25,19 +25,22 @@ def none_as_zero_total(
     groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
 ) -> RewardTable:
     """A term without a verdict is left out of one completion's sum, which is a zero."""
-    table = total_reward(groups, terms, missing)
-    weights = {weighted.term.name: weighted.weight for weighted in terms}
-    summed = sum(weights[name] * values.nan_to_num(nan=0.0) for name, values in table.terms.items())
-    return replace(table, total=torch.as_tensor(summed))
+    return _with_missing_as(0.0, groups, terms, missing)
 
 
 def half_for_every_answer_total(
     groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
 ) -> RewardTable:
     """A term without a verdict is a half, whatever the answer."""
+    return _with_missing_as(0.5, groups, terms, missing)
+
+
+def _with_missing_as(
+    value: float, groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
+) -> RewardTable:
     table = total_reward(groups, terms, missing)
     weights = {weighted.term.name: weighted.weight for weighted in terms}
-    summed = sum(weights[name] * values.nan_to_num(nan=0.5) for name, values in table.terms.items())
+    summed = sum(weights[name] * values.nan_to_num(nan=value) for name, values in table.terms.items())
     return replace(table, total=torch.as_tensor(summed))
 
 

@@ -2,10 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import written_completions
 from hypothesis import given, settings
 from hypothesis.strategies import text
 from written_completions import (
     CONTRACT,
+    FLAWLESS,
     all_samples,
     completion,
     exploits,
@@ -17,24 +19,15 @@ from written_completions import (
 
 from pathvlm_r1.data.phantom import ONTOLOGIES
 from pathvlm_r1.data.rationale import concludes, excludes, means, read, shows
-from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, process_score
+from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, process_score
 
 SAMPLES = all_samples()
-FLAWLESS = RubricEvents(
-    image_feature_analysis=True,
-    option_elimination=True,
-    medical_knowledge_support=True,
-    definition_error=False,
-    logical_contradiction=False,
-    incorrect_criterion=False,
-)
 HONEST_WRONG = 0.8
 DIAGNOSIS = next(sample for sample in SAMPLES if sample.question_type == "diagnosis")
 
 
 def events_of(judged):
-    (verdict,) = OracleJudge(CONTRACT)([judged])
-    return verdict.events
+    return written_completions.events_of(OracleJudge(CONTRACT), judged)
 
 
 def score(judged):
@@ -214,7 +207,8 @@ def test_reasoning_without_an_answer_supports_none():
 
 
 def test_a_sample_without_a_findings_table_has_no_verdict():
-    assert events_of(reference(replace(DIAGNOSIS, findings=None))) is None
+    (verdict,) = OracleJudge(CONTRACT)([reference(replace(DIAGNOSIS, findings=None))])
+    assert verdict.events is None
 
 
 @settings(deadline=None, max_examples=60)
