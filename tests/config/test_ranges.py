@@ -142,8 +142,8 @@ def test_so_is_one_of_another_choice(choice, key, value, rule):
 
 
 def test_shares_are_not_negative_and_sum_to_one():
-    assert message_of("train", [], {"dataset.style_shares.terse": 0.25}) == (
-        "dataset.style_shares={terse: 0.25, partial: 0.1, complete: 0.35}: shares sum to 1, these to 0.7"
+    assert message_of("train", [], {"dataset.style_shares.terse": 0.2}) == (
+        "dataset.style_shares={terse: 0.2, partial: 0.1, complete: 0.6}: shares sum to 1, these to 0.9"
     )
     assert message_of("train", [], {"dataset.style_shares": {"terse": -1, "partial": 1, "complete": 1}}) == (
         "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"
