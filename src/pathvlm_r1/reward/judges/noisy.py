@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ldexp
 
 from pathvlm_r1.reward.completion import Completion, Judge
 from pathvlm_r1.reward.rubric import EVENTS, RubricEvents
@@ -67,5 +68,5 @@ class NoisyJudge:
         drawn = hashlib.sha256(
             json.dumps([self.seed, event, completion.sample.sample_id, completion.text]).encode()
         ).digest()
-        uniform = (int.from_bytes(drawn[:8]) >> (64 - _MANTISSA_BITS)) / 2**_MANTISSA_BITS
+        uniform = ldexp(int.from_bytes(drawn[:8]) >> (64 - _MANTISSA_BITS), -_MANTISSA_BITS)
         return uniform < self.rates[event].of(is_present=is_present)

@@ -72,7 +72,7 @@ class PanelJudge:
         )  # fmt: skip
 
     def _is_present(self, event: str, votes: Sequence[RubricEvents]) -> bool:
-        seen = sum(getattr(vote, event) for vote in votes)
+        seen = sum(vote.to_dict()[event] for vote in votes)
         if 2 * seen != len(votes):
             return 2 * seen > len(votes)
         return (event in STEPS) is (self.tie is Tie.LENIENT)
