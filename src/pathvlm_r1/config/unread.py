@@ -84,10 +84,16 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
 def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
     stage = composed.stage.name
     yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-    if stage == "sft" and composed.judge.name == "openai":
+    if stage == "sft" and _costs_money(composed.judge):
         yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+
+
+def _costs_money(judge: DictConfig) -> bool:
+    """Whether it, or a member of it, may; nothing is checked yet."""
+    members = judge.members.values() if "members" in judge else ()
+    return any(one.name == "openai" for one in (judge, *members))
 
 
 def _is_within(key: str, part: str) -> bool:

@@ -2,7 +2,7 @@
 
 from pathvlm_r1.reward.completion import BatchTerm, Completion, FinishReason, Judge, RewardTerm, Score, score_all
 from pathvlm_r1.reward.judges import JudgeError, OracleJudge
-from pathvlm_r1.reward.rubric import RubricEvents, process_score
+from pathvlm_r1.reward.rubric import EVENTS, STEPS, RubricEvents, process_score
 from pathvlm_r1.reward.signal import (
     AccuracyKinds,
     SignalCounts,
@@ -13,9 +13,11 @@ from pathvlm_r1.reward.signal import (
 )
 from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy, SoftOverlong
 from pathvlm_r1.reward.total import Missing, RewardTable, WeightedTerm, total_reward
-from pathvlm_r1.reward.verdict import Provenance, Verdict
+from pathvlm_r1.reward.verdict import Provenance, Rule, Verdict
 
 __all__ = [
+    "EVENTS",
+    "STEPS",
     "AccuracyKinds",
     "BatchTerm",
     "Completion",
@@ -31,6 +33,7 @@ __all__ = [
     "RewardTable",
     "RewardTerm",
     "RubricEvents",
+    "Rule",
     "Score",
     "SignalCounts",
     "SoftOverlong",

@@ -52,6 +52,10 @@ class RubricEvents:
         return cls(**events)
 
 
+EVENTS = tuple(field.name for field in fields(RubricEvents))  # in the order in which they are shown
+STEPS = EVENTS[:3]  # which a reasoning should have; the others are errors
+
+
 def process_score(events: RubricEvents, coefficient: float) -> float:
     """The process reward of a reasoning.
 
