@@ -25,6 +25,7 @@ from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
+    AheadCollector,
     BestByValidation,
     Collector,
     GRPOModule,
@@ -124,7 +125,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, encoder.contract)
     terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
-    collector = Collector(
+    collector = (AheadCollector if config.rollout.async_judge else Collector)(
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),

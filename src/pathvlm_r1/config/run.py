@@ -102,6 +102,9 @@ class TrainConfig:
         folder, rule = self.model.feature_folder, "null beside adapter.train_vision=true, which changes the features"
         require(folder is None or not is_vision_trained, "model.feature_folder", folder, rule)
         _require_judge(self.reward, self.judge, self.dataset)
+        rule = "false beside stage.resample_rounds, which sample anew once the rewards are known"
+        is_resampling = isinstance(self.stage, GRPOConfig) and self.stage.resample_rounds > 0
+        require(not (self.rollout.async_judge and is_resampling), "rollout.async_judge", self.rollout.async_judge, rule)
         is_summed = self.objective.total == "summed"
         rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
         require(is_summed or self.reward.missing != "paper", "reward.missing", self.reward.missing, rule)

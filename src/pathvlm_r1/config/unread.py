@@ -16,16 +16,16 @@ from pathvlm_r1.config.run import TrainConfig
 # Groups and keys that a stage has no use for.
 UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
     "pretrain": ("dataset", "objective", "reward", "judge", "rollout", "evaluation", "model.recipe"),
-    "sft": ("objective", "model.recipe.grpo"),
+    "sft": ("objective", "model.recipe.grpo", "rollout.async_judge"),
     "grpo": ("evaluation",),  # the recipe of SFT is that of its parent
 }
 UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
-    "evaluate": ("model.recipe",),
+    "evaluate": ("model.recipe", "rollout.async_judge"),
     "rl_readiness": (
         "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
-        "model.recipe.grpo.rows_per_forward",
+        "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
-    "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
+    "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
 # Everything but `resume`, and everything but that and the limits of a judge that has some.

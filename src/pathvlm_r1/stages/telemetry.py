@@ -12,6 +12,30 @@ from torch import Tensor
 from pathvlm_r1.grpo import ObjectiveResult
 from pathvlm_r1.model import TokenLogProbs
 from pathvlm_r1.reward import Completion, RewardTable, accuracy_kinds, is_without_signal
+from pathvlm_r1.stages.experience import Collected
+
+
+def describe_step(
+    collected: Collected, results: Sequence[ObjectiveResult], *, seconds: Mapping[str, float], filtered: int
+) -> dict[str, float]:  # fmt: skip
+    """All that one rollout and the optimiser steps on it have to tell.
+
+    Args:
+        collected: the rollout with its rewards.
+        results: of the optimiser steps.
+        seconds: by phase.
+        filtered: completions that the cap cut off and that therefore left the loss.
+    """
+    return {
+        **describe_rollout(collected.groups, seconds),
+        "grpo/resampled_groups": float(collected.resampled),
+        "grpo/discarded_tokens": float(collected.discarded_tokens),
+        "grpo/filtered": float(filtered),
+        "grpo/rollout_age": float(collected.age),
+        "grpo/reward_seconds_hidden": max(0.0, collected.judging_seconds - seconds["reward"]),  # behind other work
+        **describe_rewards(collected.rewards),
+        **describe_update(results),
+    }
 
 
 def describe_rollout(groups: Sequence[Sequence[Completion]], seconds: Mapping[str, float]) -> dict[str, float]:
