@@ -141,6 +141,12 @@ def test_so_is_one_of_another_choice(choice, key, value, rule):
     assert message_of("train", [choice], {key: value}) == f"{key}={typed(value)}: {rule}"
 
 
+def test_rollouts_are_not_sampled_ahead_where_they_may_be_sampled_anew():
+    assert message_of("train", ["stage=grpo"], {"rollout.async_judge": True, "stage.resample_rounds": 2}) == (
+        "rollout.async_judge=true: false beside stage.resample_rounds, which sample anew once the rewards are known"
+    )
+
+
 def test_shares_are_not_negative_and_sum_to_one():
     assert message_of("train", [], {"dataset.style_shares.terse": 0.2}) == (
         "dataset.style_shares={terse: 0.2, partial: 0.1, complete: 0.6}: shares sum to 1, these to 0.9"

@@ -75,7 +75,7 @@ def test_unknown_keys_are_listed_together():
         "3 keys that nothing reads:\n"
         "  dataset.splits.train is not a key. Keys of dataset.splits: sft, rl, validation, test\n"
         "  judge.model is not a key. Keys of judge: name\n"
-        "  rollout.batch is not a key. Keys of rollout: name, rows_per_batch"
+        "  rollout.batch is not a key. Keys of rollout: name, rows_per_batch, async_judge"
     )
 
 
