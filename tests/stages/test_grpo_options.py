@@ -35,7 +35,7 @@ def test_a_divergence_paid_in_reward_is_taken_off_the_totals_and_leaves_the_loss
     seen, kept = [], []
     record = fitted(
         tmp_path, tiny_policy(), reference=far, kl_in="reward", beta=0.5, objective=recorded(OBJECTIVE, kept),
-        on_rollout=lambda _, groups, rewards: seen.append((groups, rewards)),
+        on_rollout=seen.append,
     )  # fmt: skip
     assert all(tokens.reference_log_probs is None and beta == 0 for tokens, _, beta in kept)
     assert record.metrics["grpo/kl_in_reward"] > 0
@@ -148,7 +148,7 @@ def test_a_group_that_is_sampled_anew_replaces_the_old_one_everywhere(tmp_path, 
     monkeypatch.setattr(NativeEngine, "sample", kept)
     record = fitted(
         tmp_path, tiny_policy(), reward=RewardsThatComeLate(silent_rounds=1), resample_rounds=1,
-        on_rollout=lambda _, groups, __: given.append(groups),
+        on_rollout=lambda rollout: given.append(rollout.groups),
     )  # fmt: skip
     assert [len(rows) for rows in sampled] == [6, 6]
     texts = [completion.text for group in given[0] for completion in group]

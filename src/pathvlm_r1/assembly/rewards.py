@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from pathvlm_r1.assembly.judging import judge_of
-from pathvlm_r1.config import JudgeConfig, RewardConfig
+from pathvlm_r1.config import JudgeConfig, OracleJudgeConfig, RewardConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.reward import CrossModalProcess, Format, Missing, OutcomeAccuracy, SoftOverlong, WeightedTerm
+from pathvlm_r1.reward.judges import RecordedJudge
 
 _log = logging.getLogger(__name__)
 
@@ -51,3 +53,12 @@ def reward_terms(
         overlong = SoftOverlong(reward.overlong.max_tokens, reward.overlong.buffer_tokens)
         terms.append(WeightedTerm(overlong, reward.overlong.weight))
     return terms
+
+
+def recorded_terms(reward: RewardConfig, contract: Contract) -> list[WeightedTerm]:
+    """The same terms for logged completions: whoever judged them, their verdicts are those of the log."""
+    terms = reward_terms(reward, contract, OracleJudgeConfig(name="oracle"))
+    return [
+        replace(one, term=replace(one.term, judge=RecordedJudge())) if isinstance(one.term, CrossModalProcess) else one
+        for one in terms
+    ]

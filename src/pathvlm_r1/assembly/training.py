@@ -22,14 +22,17 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, total_reward
+from pathvlm_r1.reward import WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     AheadCollector,
     BestByValidation,
     Collector,
+    CompletionLog,
     GRPOModule,
     GRPOSettings,
+    LearntRollout,
+    OnRollout,
     SFTModule,
     SignalCallback,
     SignalWatch,
@@ -39,8 +42,6 @@ from pathvlm_r1.stages import (
     warmup_cosine,
 )
 from pathvlm_r1.tracking import RunFolder
-
-OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     encoder = SampleEncoder(loaded.encoder, Contract())
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, encoder.contract)
+    logs = [CompletionLog(folder)] if stage.log_completions else []
     terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
     collector = (AheadCollector if config.rollout.async_judge else Collector)(
         encoder=encoder,
@@ -150,18 +152,18 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         ),
         seed=config.seed,
         folder=folder.path,
-        on_rollout=_to_both(on_rollout, signal.on_rollout),
+        on_rollout=_to_all(on_rollout, signal.on_rollout, *(log.on_rollout for log in logs)),
     )  # fmt: skip
     validate = _validation(config, stage, encoder, terms)
     best = _best(config, stage, folder, validate, partial(_reward_of, config.reward.weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (signal, best))
+    return Training(module, stream, loaded.policy, loaded.encoder, (signal, *logs, best))
 
 
-def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:
-    def listen(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
-        first(step, groups, rewards)
-        second(step, groups, rewards)
+def _to_all(*listeners: OnRollout) -> OnRollout:
+    def listen(rollout: LearntRollout) -> None:
+        for one in listeners:
+            one(rollout)
 
     return listen
 

@@ -12,6 +12,13 @@ from pathvlm_r1.evaluation.comparison import (
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
+from pathvlm_r1.evaluation.logged_completions import (
+    LoggedCompletion,
+    LoggedRollout,
+    log_lines,
+    read_log,
+    read_rollouts,
+)
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
@@ -29,6 +36,8 @@ __all__ = [
     "Estimate",
     "Interval",
     "Item",
+    "LoggedCompletion",
+    "LoggedRollout",
     "McNemar",
     "PairedDifference",
     "Prediction",
@@ -47,13 +56,16 @@ __all__ = [
     "hierarchical_interval",
     "image_bootstrap_of_seed_mean",
     "letter_accuracy",
+    "log_lines",
     "markdown",
     "mcnemar",
     "measure_readiness",
     "pass_at_k",
     "predict",
     "read_items",
+    "read_log",
     "read_predictions",
+    "read_rollouts",
     "read_summary",
     "readiness_table",
     "result_row",

@@ -1,0 +1,113 @@
+"""Whether the rewards and advantages that a GRPO run has logged are what its configuration gives."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, rewarded
+from pathvlm_r1.evaluation import LoggedCompletion, LoggedRollout
+from pathvlm_r1.tracking import TrackingError
+
+ADVANTAGE_TOLERANCE = 1e-12  # relative and absolute: sums in float64 may go another way on another device
+
+
+@dataclass(frozen=True)
+class _Mismatch:
+    logged: LoggedCompletion
+    what: str  # a term, total, advantage, ...
+    was: object
+    given: object
+
+
+def verify_rewards(run: LoggedRun, *, steps: int | None = None) -> str:
+    """Compute everything again that can be, and hold it against the log.
+
+    Terms and totals must be equal in every bit, advantages to `ADVANTAGE_TOLERANCE`. The judge's verdicts, divergences
+    paid in reward, and whose total a completion was dealt in the negative control are taken from the log.
+
+    Args:
+        run: with its log.
+        steps: optimiser steps that the run has taken; None: not known.
+
+    Returns:
+        What was verified, and what was taken from the log, in one sentence.
+
+    Raises:
+        TrackingError: something differs; names the first step, sample and term.
+    """
+    path = run.folder.completions_of(0)
+    if steps is not None and run.rollouts[-1].step != steps:
+        raise TrackingError(f"{path}: ends at step {run.rollouts[-1].step} of {steps}; lines are missing")
+    found = [
+        mismatch
+        for one in rewarded(run, run.config.reward)
+        for mismatch in (*_out_of_place(run, one.rollout), *_differing(one))
+    ]
+    if found:
+        first, counts = found[0], Counter(mismatch.what for mismatch in found)
+        logged = first.logged
+        raise TrackingError(
+            f"{path}: step {logged.step}, sample {logged.sample_id}, completion {logged.index} of its group (process "
+            f"{logged.process}): {first.what} was logged as {first.was!r}, and the run's configuration gives "
+            f"{first.given!r}; differing in all: {', '.join(f'{what} {n}' for what, n in counts.items())} of "
+            f"{len(run.completions)} completions"
+        )
+    return _sentence(run)
+
+
+def _sentence(run: LoggedRun) -> str:
+    taken = ["the judge's verdicts"] if run.config.reward.process is not None else []
+    taken += ["divergences"] if _pays_divergence(run) else []
+    taken += ["who was dealt whose reward at random"] if run.stage.shuffle_rewards else []
+    from_log = f"; taken from the log: {', '.join(taken)}" if taken else ""
+    return (
+        f"verified: terms, totals and advantages of all {len(run.completions)} completions in {len(run.rollouts)} "
+        f"rollouts are what the configuration gives{from_log}"
+    )
+
+
+def _pays_divergence(run: LoggedRun) -> bool:
+    return run.stage.kl_in == "reward" and run.stage.beta > 0
+
+
+def _out_of_place(run: LoggedRun, rollout: LoggedRollout) -> Iterator[_Mismatch]:
+    """What stands between totals and advantages where it should not, or does not where it should."""
+    for share in rollout.shares:
+        flat = [logged for group in share for logged in group]
+        for logged in flat:
+            if (logged.divergence is not None) != _pays_divergence(run):
+                yield _Mismatch(logged, "divergence", logged.divergence, f"stage.kl_in={run.stage.kl_in}")
+        dealt = [logged.dealt_from for logged in flat]
+        expected = list(range(len(flat))) if run.stage.shuffle_rewards else [None] * len(flat)
+        if sorted(dealt, key=lambda place: -1 if place is None else place) != expected:
+            yield _Mismatch(flat[0], "dealt_from", dealt, f"stage.shuffle_rewards={run.stage.shuffle_rewards}, each once")
+
+
+def _differing(one: Rewarded) -> Iterator[_Mismatch]:
+    for place, logged in enumerate(one.rollout.completions):
+        if list(logged.terms) != list(one.terms):
+            yield _Mismatch(logged, "terms", list(logged.terms), list(one.terms))
+            continue
+        for name, values in one.terms.items():
+            was, given = logged.terms[name].value, _known(values, place)
+            if was != given:
+                yield _Mismatch(logged, name, was, given)
+        pairs = {"total": (logged.total, one.total), "counted": (logged.counted, one.counted)}
+        for name, (kept, values) in pairs.items():
+            if kept != values.flatten()[place].item():
+                yield _Mismatch(logged, name, kept, values.flatten()[place].item())
+        advantage = float(one.advantages.flatten()[place])
+        if not math.isclose(
+            logged.advantage, advantage, rel_tol=ADVANTAGE_TOLERANCE, abs_tol=ADVANTAGE_TOLERANCE
+        ):
+            yield _Mismatch(logged, "advantage", logged.advantage, advantage)
+
+
+def _known(values: Tensor, place: int) -> float | None:
+    value = float(values.flatten()[place])
+    return None if math.isnan(value) else value
