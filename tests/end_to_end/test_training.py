@@ -193,7 +193,7 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
             "reward: accuracy, accuracy_format, dual, dual_overlong, process",
             "resume=",
         ),
-        "eval": ("evaluation: greedy, sampled", "task: evaluate, predict, rl_readiness", "runs="),
+        "eval": ("evaluation: greedy, sampled", "task: evaluate, predict, rescore, rl_readiness", "runs="),
     }.items():
         outcome = entry(name, "--help")
         assert outcome.status == 0
