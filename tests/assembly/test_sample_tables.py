@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from learnt_rollouts import learnt
 from running import Brevity
 
 from pathvlm_r1.assembly.sample_tables import SHOWN_COMPLETIONS, SampleTables

@@ -118,7 +118,10 @@ def test_memory_does_not_grow_with_steps(tmp_path, steps):
     measured = {}
 
     def measure(rollout):
-        if (step := rollout.step) in (8, steps):  # the 12 prompts, whose tokens are kept, are known after 6 rollouts of 2
+        if (step := rollout.step) in (
+            8,
+            steps,
+        ):  # the 12 prompts, whose tokens are kept, are known after 6 rollouts of 2
             gc.collect()
             objects = gc.get_objects()
             tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]

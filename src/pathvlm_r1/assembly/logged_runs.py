@@ -13,12 +13,12 @@ from torch import Tensor
 from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.objectives import total_of
 from pathvlm_r1.assembly.recording import recorded_config
-from pathvlm_r1.assembly.rewards import missing_of, recorded_terms
+from pathvlm_r1.assembly.rewards import recorded_terms
 from pathvlm_r1.config import ConfigError, GRPOConfig, RewardConfig, TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import LoggedCompletion, LoggedRollout, read_rollouts
-from pathvlm_r1.reward import Completion, RewardTable, total_reward
+from pathvlm_r1.reward import Completion, CrossModalProcess, Missing, RewardTable, WeightedTerm, total_reward
 from pathvlm_r1.stages import Credit
 from pathvlm_r1.tracking import Manifest, RunFolder, read_manifest
 
@@ -102,8 +102,8 @@ def rewarded(run: LoggedRun, reward: RewardConfig) -> Iterator[Rewarded]:
         JudgeError: `reward.missing` is to stop, and the log lacks a verdict.
     """
     config = replace(run.config, reward=reward)  # checks them together
-    _require_verdicts(run, reward)
-    terms, missing = recorded_terms(reward, Contract()), missing_of(reward)
+    terms, missing = recorded_terms(reward, Contract()), Missing(reward.missing)
+    _require_verdicts(run, reward, terms)
     total, advantages = total_of(config), instantiate(config.objective.advantage)
     for rollout in run.rollouts:
         tables = [
@@ -111,20 +111,19 @@ def rewarded(run: LoggedRun, reward: RewardConfig) -> Iterator[Rewarded]:
             for share in rollout.shares
         ]
         totals = [total(table) for table in tables]
-        credits = [
-            _credit(share, own, run.stage.beta) for share, own in zip(rollout.shares, totals, strict=True)
-        ]
+        credited = [_credit(share, own, run.stage.beta) for share, own in zip(rollout.shares, totals, strict=True)]
         yield Rewarded(
             rollout,
             terms={name: torch.cat([table.terms[name] for table in tables]) for name in tables[0].terms},
             total=torch.cat(totals),
-            advantages=advantages(torch.cat([credit.compared for credit in credits])),
+            advantages=advantages(torch.cat([credit.compared for credit in credited])),
             counted=torch.cat([_counted(run.stage, *pair) for pair in zip(rollout.shares, tables, strict=True)]),
         )
 
 
-def _require_verdicts(run: LoggedRun, reward: RewardConfig) -> None:
-    if reward.process is not None and any("process" not in logged.terms for logged in run.completions):
+def _require_verdicts(run: LoggedRun, reward: RewardConfig, terms: Sequence[WeightedTerm]) -> None:
+    is_judged = any(isinstance(one.term, CrossModalProcess) for one in terms)
+    if is_judged and any("process" not in logged.terms for logged in run.completions):
         raise ConfigError(
             f"reward={reward.name}: its process term needs a judge's verdicts, and this run, of "
             f"reward={run.config.reward.name}, has none in its log; take a reward without it: reward=accuracy_format"

@@ -1,4 +1,4 @@
-"""Rewards of completions that were made elsewhere: `task=rescore`."""
+"""`task=rescore`: rewards of completions that are there, here of those that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.out_files import out_file
+from pathvlm_r1.assembly.rescoring_runs import rescore_run
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, RescoreConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable, total_reward
-from pathvlm_r1.tracking import ensure_writable, write_atomically
+from pathvlm_r1.tracking import write_atomically
 
 _SHOWN_FAULTS = 5
 _ADDED = ("total", "terms")
@@ -30,6 +32,14 @@ class _Line:
 
 
 def rescore(config: RescoreConfig) -> None:
+    """Do with a run, or with completions from elsewhere, what is asked; errors as those have them."""
+    if config.run is not None:
+        rescore_run(config, Path(config.run).expanduser())
+    if config.completions is not None:
+        reward_file(config, Path(config.completions).expanduser())
+
+
+def reward_file(config: RescoreConfig, path: Path) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
     A term that has no score is null; a total is the sum of the others, and null where no term has one.
@@ -40,8 +50,7 @@ def rescore(config: RescoreConfig) -> None:
     """
     if config.reward.process is not None:
         require_judge(config.judge)
-    path = Path(config.completions).expanduser()
-    out = None if config.out is None else _writable(Path(config.out).expanduser(), path)
+    out = out_file(config.out, example="rescored.jsonl", sources=[path])
     lines = list(_read(path))
     completions = _completions(config, lines, path)
     groups = [[completion] for completion in completions]
@@ -51,15 +60,6 @@ def rescore(config: RescoreConfig) -> None:
         sys.stdout.write(scored)
     else:
         write_atomically(out, lambda temporary: temporary.write_text(scored, encoding="utf-8"))
-
-
-def _writable(out: Path, completions: Path) -> Path:
-    if out.is_dir():
-        raise ConfigError(f"out={out}: is a folder; name a file in it, out={out / 'rescored.jsonl'}")
-    if out.resolve() == completions.resolve():
-        raise ConfigError(f"out={out}: is the file of completions; name another one")
-    ensure_writable(out.parent)
-    return out
 
 
 def _read(path: Path) -> Iterator[_Line]:

@@ -16,7 +16,7 @@ from pathvlm_r1.assembly.judging import judge_of, require_judge
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, logged_run, rewarded
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.verifying import verify_rewards
-from pathvlm_r1.config import ConfigError, RescoreConfig, decisive, require_judge_of_terms
+from pathvlm_r1.config import RescoreConfig, decisive, require_judge_of_terms
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.evaluation import Difference, JudgedBin, difference, difference_table, judged_bins, judged_table
 from pathvlm_r1.reward import CrossModalProcess, score_all
@@ -99,7 +99,11 @@ def _judge_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> None
     label = f"{run.folder.path}, judge={run.config.judge.name}, asked: judge={config.judge.name}"
     _show(f"{label}: {len(run.completions)} completions", judged_table(bins))
     if out is not None:
-        asked = {"run": str(run.folder.path), "logged_judge": decisive(run.config.judge), "asked_judge": decisive(config.judge)}
+        asked = {
+            "run": str(run.folder.path),
+            "logged_judge": decisive(run.config.judge),
+            "asked_judge": decisive(config.judge),
+        }
         coefficient = config.reward.process and config.reward.process.coefficient
         write_json(out, {**asked, "coefficient": coefficient, "bins": [asdict(one) for one in bins]})
 

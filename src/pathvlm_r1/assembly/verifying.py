@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -85,7 +85,9 @@ def _out_of_place(run: LoggedRun, rollout: LoggedRollout) -> Iterator[_Mismatch]
         dealt = [logged.dealt_from for logged in flat]
         expected = list(range(len(flat))) if run.stage.shuffle_rewards else [None] * len(flat)
         if sorted(dealt, key=lambda place: -1 if place is None else place) != expected:
-            yield _Mismatch(flat[0], "dealt_from", dealt, f"stage.shuffle_rewards={run.stage.shuffle_rewards}, each once")
+            yield _Mismatch(
+                flat[0], "dealt_from", dealt, f"stage.shuffle_rewards={run.stage.shuffle_rewards}, each once"
+            )
 
 
 def _differing(one: Rewarded) -> Iterator[_Mismatch]:
@@ -102,9 +104,7 @@ def _differing(one: Rewarded) -> Iterator[_Mismatch]:
             if kept != values.flatten()[place].item():
                 yield _Mismatch(logged, name, kept, values.flatten()[place].item())
         advantage = float(one.advantages.flatten()[place])
-        if not math.isclose(
-            logged.advantage, advantage, rel_tol=ADVANTAGE_TOLERANCE, abs_tol=ADVANTAGE_TOLERANCE
-        ):
+        if not math.isclose(logged.advantage, advantage, rel_tol=ADVANTAGE_TOLERANCE, abs_tol=ADVANTAGE_TOLERANCE):
             yield _Mismatch(logged, "advantage", logged.advantage, advantage)
 
 

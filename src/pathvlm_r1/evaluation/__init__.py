@@ -25,6 +25,8 @@ from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readine
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
 from pathvlm_r1.evaluation.reporting import write_report
+from pathvlm_r1.evaluation.rescoring import Difference, JudgedBin, difference, judged_bins
+from pathvlm_r1.evaluation.rescoring_table import difference_table, judged_table
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
@@ -33,9 +35,11 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 __all__ = [
     "Answerer",
     "Comparison",
+    "Difference",
     "Estimate",
     "Interval",
     "Item",
+    "JudgedBin",
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
@@ -52,9 +56,13 @@ __all__ = [
     "cluster_bootstrap",
     "compare_arms",
     "comparisons_from_items",
+    "difference",
+    "difference_table",
     "figure_png",
     "hierarchical_interval",
     "image_bootstrap_of_seed_mean",
+    "judged_bins",
+    "judged_table",
     "letter_accuracy",
     "log_lines",
     "markdown",

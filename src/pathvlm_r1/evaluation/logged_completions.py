@@ -199,8 +199,8 @@ def _rollout(index: int, completions: Sequence[LoggedCompletion], path: Path) ->
     processes, groups, size = placed[0].processes, placed[-1].group + 1, placed[-1].index + 1
     if [_place(logged) for logged in placed] != list(product(range(processes), range(groups), range(size))):
         raise TrackingError(
-            f"{path}: rollout {index} is not whole: of {processes} processes with {groups} groups of {size} completions "
-            f"each, lines are missing or there twice ({len(placed)} in all); restore the files completions*.jsonl"
+            f"{path}: rollout {index} is not whole: of {processes} processes with {groups} groups of {size} "
+            f"completions each, lines are missing or twice there ({len(placed)} in all); restore completions*.jsonl"
         )
     grouped = [tuple(placed[start : start + size]) for start in range(0, len(placed), size)]
     return LoggedRollout(index, tuple(tuple(grouped[at : at + groups]) for at in range(0, len(grouped), groups)))

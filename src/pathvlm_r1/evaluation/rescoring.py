@@ -1,4 +1,4 @@
-"""What changes where logged completions are rewarded anew, and how far a judge has come from another over a training."""
+"""What changes where logged completions are rewarded anew, and how far two judges come apart over a training."""
 
 from __future__ import annotations
 

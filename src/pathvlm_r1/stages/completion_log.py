@@ -17,8 +17,8 @@ from pathvlm_r1.tracking import RunFolder, TrackingError, append_text, sync
 class CompletionLog(Callback):  # type: ignore[misc]
     """Appends the lines of each process's share of a rollout to its own file when the loss has taken it.
 
-    A checkpoint knows how many rollouts there were. A run that goes on from it has these and no others in its files: the
-    lines of later ones, which it will sample again, and a last line that a kill has torn are cut off.
+    A checkpoint knows how many rollouts there were. A run that goes on from it has these and no others in its files:
+    the lines of later ones, which it will sample again, and a last line that a kill has torn are cut off.
 
     Args:
         folder: of the run, which all processes see.

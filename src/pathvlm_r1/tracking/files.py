@@ -55,7 +55,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add to the end of a file; when this returns, the end of this process cannot lose it, though that of the power can.
+    """Add to the end of a file; when this returns, a kill of this process cannot lose it, though a power cut can.
 
     Raises:
         TrackingError: the disk is full, refuses writing, or fails otherwise; a part may have been written.
