@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pathvlm_r1.config import ConfigError, trainer_keys, unknown_key
 from pathvlm_r1.data.errors import DatasetError
-from pathvlm_r1.reward import JudgeError
+from pathvlm_r1.reward import JudgeError, TermError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
 
@@ -36,7 +36,7 @@ def user_errors() -> Iterator[None]:
     _quiet()
     try:
         yield
-    except (ConfigError, DatasetError, JudgeError, TrackingError, TrainingError) as error:
+    except (ConfigError, DatasetError, JudgeError, TermError, TrackingError, TrainingError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(EXIT_USAGE)
     except HydraException as error:

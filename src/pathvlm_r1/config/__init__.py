@@ -6,7 +6,7 @@ from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, R
 from pathvlm_r1.config.judge import JUDGE_LIMITS, JudgeConfig, OpenAIJudgeConfig, OracleJudgeConfig, PriceConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
-from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, ProcessConfig, RewardConfig
+from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
     DataConfig,
@@ -21,6 +21,8 @@ from pathvlm_r1.config.run import (
     trainer_keys,
 )
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
+from pathvlm_r1.config.targets import found_target
+from pathvlm_r1.config.term import TermConfig
 from pathvlm_r1.config.typed import unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
@@ -52,6 +54,7 @@ __all__ = [
     "ObjectiveConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
+    "OwnTermConfig",
     "PhantomConfig",
     "PredictConfig",
     "PretrainConfig",
@@ -63,9 +66,11 @@ __all__ = [
     "RolloutConfig",
     "SFTConfig",
     "StageConfig",
+    "TermConfig",
     "TrainConfig",
     "VLLMRolloutConfig",
     "WandbLoggerConfig",
+    "found_target",
     "recorded",
     "refuse_unread",
     "trainer_keys",

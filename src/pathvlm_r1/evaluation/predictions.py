@@ -62,7 +62,7 @@ def predict(
         events=None if process is None or process.events is None else asdict(process.events),
         completion_tokens=completion.token_count,
         is_capped=completion.is_capped,
-        likeliest_letter=likeliest_letter,
+        likeliest_letter=None if sample.is_open else likeliest_letter,
         judged_by=None if verdict is None else asdict(verdict.provenance),
     )
 
