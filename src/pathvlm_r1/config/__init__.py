@@ -23,7 +23,7 @@ from pathvlm_r1.config.run import (
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
-from pathvlm_r1.config.typed import unknown_key
+from pathvlm_r1.config.typed import has_key, unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "VLLMRolloutConfig",
     "WandbLoggerConfig",
     "found_target",
+    "has_key",
     "recorded",
     "refuse_unread",
     "trainer_keys",

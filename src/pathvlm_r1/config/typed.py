@@ -68,6 +68,14 @@ def checked_part(schema: type[Schema], values: object, key: str) -> Schema:
     return built
 
 
+def has_key(schema: Any, key: str) -> bool:
+    """Whether a dataclass has a key, that of a group in a group included, be it left out or not."""
+    name, _, rest = key.partition(".")
+    groups = [member for member in _members(schema) if _is_group(member)]
+    hints = [_hints(group)[name] for group in groups if name in _hints(group)]
+    return bool(hints) and (not rest or any(has_key(hint, rest) for hint in hints))
+
+
 def unknown_key(key: str, group: str, valid: list[str]) -> str:
     """The message on a key that a group does not have, with the nearest one that it has."""
     close = get_close_matches(key, valid, n=1)

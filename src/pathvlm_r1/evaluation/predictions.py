@@ -34,6 +34,7 @@ class Prediction:
     is_capped: bool
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
     judged_by: dict[str, object] | None = None  # who decided the events, under which versions
+    scores: dict[str, float | None] | None = None  # raw, of every reward term by name; None in what older versions wrote
 
 
 def predict(
@@ -64,6 +65,7 @@ def predict(
         is_capped=completion.is_capped,
         likeliest_letter=None if sample.is_open else likeliest_letter,
         judged_by=None if verdict is None else asdict(verdict.provenance),
+        scores={name: score.value for name, score in scores.items()},
     )
 
 

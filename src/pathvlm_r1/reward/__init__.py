@@ -7,7 +7,7 @@ from pathvlm_r1.reward.judges import JudgeError, OracleJudge
 from pathvlm_r1.reward.own_term import OwnTerm, TermError
 from pathvlm_r1.reward.penalties import LengthBand, Repetition, SoftOverlong, repeated_share
 from pathvlm_r1.reward.rubric import RubricEvents, process_score
-from pathvlm_r1.reward.shaping import By, Clip, Gate, Normalisation, Over, Schedule, Shape
+from pathvlm_r1.reward.shaping import By, Clip, Gate, Normalisation, Over, Schedule, Shape, shaped
 from pathvlm_r1.reward.signal import (
     AccuracyKinds,
     SignalCounts,
@@ -64,6 +64,7 @@ __all__ = [
     "process_score",
     "repeated_share",
     "score_all",
+    "shaped",
     "signal_counts",
     "stated_findings",
     "token_f1",
