@@ -56,7 +56,9 @@ def _refusal(error: HydraException) -> str:
         if key in valid:
             return f"trainer.{key}: type +trainer.{key}=…, as conf/trainer does not set this key of Lightning's"
         if group and has_key(TrainConfig, f"{group}.{key}"):
-            return f"{group}.{key}: type +{group}.{key}=…, as the chosen file of conf/{group.split('.')[0]} leaves it out"
+            return (
+                f"{group}.{key}: type +{group}.{key}=…, as the chosen file of conf/{group.split('.')[0]} leaves it out"
+            )
         return unknown_key(key, group, valid)
     return str(error)
 

@@ -63,9 +63,7 @@ def _honest_values(score: FieldTerm, samples: Sequence[Sample]) -> Mapping[str, 
     return values
 
 
-def _highest_of(
-    score: FieldTerm, texts: Iterable[tuple[Attempt, str]], honest_values: Mapping[str, float]
-) -> float:
+def _highest_of(score: FieldTerm, texts: Iterable[tuple[Attempt, str]], honest_values: Mapping[str, float]) -> float:
     """The highest share of the honest value, 0 where the term applies to none of the texts."""
     scored = ((attempt, score(attempt, text)) for attempt, text in texts)
     shares = (value / honest_values[attempt.sample.sample_id] for attempt, value in scored if value is not None)

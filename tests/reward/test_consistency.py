@@ -3,7 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis.strategies import permutations, text
-from written_completions import CONTRACT, all_samples, completion, honest_wrong, open_question, phantom_samples, reference
+from written_completions import (
+    CONTRACT,
+    all_samples,
+    completion,
+    honest_wrong,
+    open_question,
+    phantom_samples,
+    reference,
+)
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
 from pathvlm_r1.data.rationale import concludes

@@ -80,11 +80,11 @@ def test_accuracy_of_an_open_answer_is_its_exact_text_and_no_letter():
 
 WRITTEN_FOR_NOTHING = {
     "all words of the field": "mass cyst nodule lung liver left right dense lucent small large in the of",
-    "the reference among other answers": "a dense mass in the left lung or a cyst or a nodule or nothing or an effusion",
+    "the reference among other answers": "a dense mass in the left lung or a cyst or a nodule or an effusion",
     "the reference twice": "a dense mass in the left lung a dense mass in the left lung",
     "the reference and its denial": "a dense mass in the left lung, not a dense mass in the left lung",
     "articles": "a the an a the",
-    "look-alikes": "а dеnsе mаss",
+    "look-alikes": "d\u0435ns\u0435 m\u0430ss",
     "JSON": '{"answer": ["dense mass", "cyst"], "left lung": true}',
 }
 

@@ -50,4 +50,3 @@ def _function(part: Mapping[str, Any], key: str) -> Callable[..., Any]:
     except (ImportError, ValueError) as error:
         raise ConfigError(f"{key}={target}: the path of a function, as in pathvlm_r1.grpo.clipped") from error
     return function
-

@@ -34,7 +34,9 @@ class Prediction:
     is_capped: bool
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
     judged_by: dict[str, object] | None = None  # who decided the events, under which versions
-    scores: dict[str, float | None] | None = None  # raw, of every reward term by name; None in what older versions wrote
+    scores: dict[str, float | None] | None = (
+        None  # raw, of every reward term by name; None in what older versions wrote
+    )
 
 
 def predict(
