@@ -63,8 +63,8 @@ class Contract:
         """Read any string, in time linear in its length.
 
         One answer block with nothing but an option letter (white space and delimiters aside), or with a letter and that
-        option's text, gives the letter. Without any tag, a single option letter at the end does. All else gives None. Of
-        a single option, which is an open question's answer, only the text gives the letter.
+        option's text, gives the letter. Without any tag, a single option letter at the end does. All else gives None.
+        Of a single option, which is an open question's answer, only the text gives the letter.
 
         Args:
             text: a completion as sampled.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from composing import CONF, changed, composed
-from written_completions import CONTRACT, completion, phantom_samples, reference
+from written_completions import CONTRACT, FLAWLESS, completion, phantom_samples, reference
 
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import TrainConfig
@@ -77,8 +77,7 @@ def test_what_is_asked_for_around_a_term_stands_around_it():
 
 
 def test_events_of_the_rubric_are_weighed_as_asked():
-    weights = dict.fromkeys(["image_feature_analysis", "medical_knowledge_support", "definition_error",
-                             "logical_contradiction", "incorrect_criterion"], 1.0) | {"option_elimination": 0.0}  # fmt: skip
+    weights = dict.fromkeys(FLAWLESS.to_dict(), 1.0) | {"option_elimination": 0.0}
     silent = completion(SAMPLE, "")
     assert terms_of()["process"].term(silent).value == 0.5
     weighed = terms_of(**{"reward.process.events": weights})["process"].term

@@ -155,7 +155,7 @@ class TestConfiguration:
             ("trainer.max_step=3", ["trainer.max_step is not a key; did you mean trainer.max_steps?"]),
             ("trainer.fast_dev_run=1", ["type +trainer.fast_dev_run=…"]),
             ("reward.process.clip=[0,1]", ["type +reward.process.clip=…, as the chosen file of conf/reward leaves it"]),
-            ("reward.length.weight=1", ["reward.length.weight: type +reward.length.weight=…"]),
+            ("reward.length.weight=1", ["reward.length: type +reward.length=…"]),
             ("reward.process.gates=1", ["reward.process.gates is not a key", "weight, coefficient"]),
             ("seed=[", ["no viable alternative at input '['"]),
             ("+reward=dual", ["reward appears more than once"]),

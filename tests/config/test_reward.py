@@ -88,8 +88,8 @@ def test_weights_of_events_are_not_negative_and_some_event_counts():
         ({"weight": 1.0}, "reward.terms.mine._target_ has no value: give it one, "
          "reward.terms.mine._target_=my_module.my_term"),
         (OWN | {"_target_": "no_such_module.term"}, "reward.terms.mine._target_=no_such_module.term: cannot be "
-         "imported (ModuleNotFoundError: No module named 'no_such_module'); give module.name, and put the folder of your "
-         "module on PYTHONPATH"),
+         "imported (ModuleNotFoundError: No module named 'no_such_module'); give module.name, and put the folder of "
+         "your module on PYTHONPATH"),
         (OWN | {"_target_": "own_terms.breif"}, "reward.terms.mine._target_=own_terms.breif: cannot be imported "
          "(AttributeError: module 'own_terms' has no attribute 'breif'); give module.name, and put the folder of your "
          "module on PYTHONPATH"),

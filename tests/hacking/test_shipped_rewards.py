@@ -5,7 +5,7 @@ from catalogue import EXPLOITS, hacking_samples
 from exploit import attempts
 from field_terms import field_terms, sampled
 from gaming import MARGIN
-from shipped import NAMES, Shipped, honest_misread, honest_right
+from paid_rewards import NAMES, Shipped, honest_misread, honest_right
 from written_completions import CONTRACT, honest_wrong, open_question
 
 from pathvlm_r1.reward import AnswerConsistency, Missing, Score, WeightedTerm, concluded

@@ -12,17 +12,18 @@ from pathvlm_r1.model import HFClip
 
 TEXTS = ["uniform nuclei", "glands", "necrosis and uniform glands"]
 PICTURES = [Noise(40, 30, seed).load() for seed in range(5)]
+START, END, UNKNOWN = "<|startoftext|>", "<|endoftext|>", "<unk>"
 SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A CLIP of two layers in the library's own form."""
-    words = ["<|startoftext|>", "<|endoftext|>", "<unk>", *sorted({word for text in TEXTS for word in text.split()})]
-    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>"))
+    words = [START, END, UNKNOWN, *sorted({word for text in TEXTS for word in text.split()})]
+    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    end = words.index("<|endoftext|>")
-    tokenizer.post_processor = processors.TemplateProcessing("$A <|endoftext|>", None, [("<|endoftext|>", end)])
+    end = words.index(END)
+    tokenizer.post_processor = processors.TemplateProcessing(f"$A {END}", None, [(END, end)])
     config = CLIPConfig(
         text_config=SMALL | {"vocab_size": len(words), "max_position_embeddings": 4, "eos_token_id": end,
                              "bos_token_id": 0, "pad_token_id": end},
@@ -32,7 +33,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip")
     CLIPModel(config).save_pretrained(path)
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>", unk_token="<unk>"
+        tokenizer_object=tokenizer, eos_token=END, pad_token=END, unk_token=UNKNOWN
     ).save_pretrained(path)
     sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     CLIPImageProcessorPil(**sizes).save_pretrained(path)

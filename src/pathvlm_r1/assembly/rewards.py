@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from functools import partial
 from inspect import isclass
+from typing import Any
 
 from hydra.utils import instantiate
 
@@ -100,7 +101,8 @@ def _of_the_field(reward: RewardConfig, contract: Contract) -> Iterator[RewardTe
 def _own_term(own: OwnTermConfig, name: str) -> OwnTerm:
     """A function with its settings, or what a class of these settings makes."""
     target = found_target(own.target, f"reward.terms.{name}._target_")
-    return OwnTerm(target(**own.settings) if isclass(target) else partial(target, **own.settings), name)
+    function: Any = target(**own.settings) if isclass(target) else partial(target, **own.settings)
+    return OwnTerm(function, name)
 
 
 def _shape(term: TermConfig) -> Shape:

@@ -77,7 +77,7 @@ def require_arguments(
 def _types(target: Callable[..., Any]) -> dict[str, Any]:
     """The scalar types of parameters by name; what else they are annotated with is theirs to check."""
     try:
-        hints = get_type_hints(target.__init__ if isclass(target) else target)  # type: ignore[misc]
+        hints = get_type_hints(target.__init__ if isclass(target) else target)
     except (NameError, TypeError):  # names that a type checker alone can see
         return {}
     return {name: hint for name, hint in hints.items() if _is_scalar(hint)}

@@ -73,4 +73,5 @@ class HFClip:
     def _encoded(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
         batches = [items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size)]
         vectors = torch.cat([encode(batch) for batch in batches]).float().cpu()
-        return vectors / vectors.norm(dim=-1, keepdim=True)
+        unit: Tensor = vectors / vectors.norm(dim=-1, keepdim=True)
+        return unit
