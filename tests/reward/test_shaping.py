@@ -163,6 +163,17 @@ def test_the_weight_of_a_step_is_the_term_s_weight_times_the_schedule():
         assert table.terms["term"].tolist() == [[0.5, 1.0]]
 
 
+def test_scores_that_were_judged_earlier_take_the_weights_of_the_step_that_learns_from_them():
+    shape = Shape(gate=Gate("right", 1.0), schedule=Schedule(0.0, 1.0, 10, 20))
+    words = ("1 0.5", "0 1", "none none", "1 none")
+    early = rewarded(shape, *words, step=0)
+    for step in (0, 12, 99):
+        late = rewarded(shape, *words, step=step)
+        assert_close(early.at(step).total, late.total, rtol=0, atol=0)
+        assert early.at(step).weights == late.weights
+    assert early.total.tolist()[0][:2] == [1.0, 0.0], "the table itself stays as it was"
+
+
 def test_a_gated_out_term_is_worth_nothing_and_stays_in_the_table_with_its_raw_score_and_reason():
     table = rewarded(Shape(gate=Gate("right", 1.0)), "1 0.5", "0 0.9")
     assert table.total.tolist() == [[1.5, 0.0]]

@@ -24,7 +24,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import Completion, Missing, RewardTable, WeightedTerm, shaped, total_reward
+from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, shaped, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     BestByValidation,
@@ -154,7 +154,8 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
-        reward=_rewarding(terms, missing_of(config.reward), steps),
+        reward=partial(total_reward, terms=terms, missing=missing_of(config.reward)),
+        weigh=steps.weigh,
         group_size=stage.group_size,
         resample_rounds=stage.resample_rounds,
     )
@@ -182,13 +183,6 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     best = _best(config, stage, folder, validate, partial(_reward_of, weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, best))
-
-
-def _rewarding(
-    terms: Sequence[WeightedTerm], missing: Missing, steps: OptimiserSteps
-) -> Callable[[Sequence[Sequence[Completion]]], RewardTable]:
-    """The reward of a rollout, with the weights of the optimiser step that it is for."""
-    return lambda groups: total_reward(groups, terms, missing, steps.taken)
 
 
 def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import torch
@@ -48,9 +48,27 @@ class RewardTable:
     scores: Mapping[str, tuple[tuple[Score, ...], ...]]  # name -> the same with reasons and events
     total: Tensor  # [B, G] float64, finite
     counted: Tensor  # [B, G] bool; False: no term had a verdict, the completion must leave the loss
-    effective: Mapping[str, Tensor] = field(default_factory=dict)  # name -> [B, G] as they enter the total
-    weights: Mapping[str, float] = field(default_factory=dict)  # name -> factor in the total, at this step
-    shapes: Mapping[str, Shape] = field(default_factory=dict)  # name -> what stands around the term
+    effective: Mapping[str, Tensor] = field(
+        default_factory=dict
+    )  # name -> [B, G] as they enter the total, NaN likewise
+    completed: Mapping[str, Tensor] = field(default_factory=dict)  # name -> the same with what fills the gaps
+    weighted: tuple[WeightedTerm, ...] = ()  # in the order of the names
+    step: int = 0  # optimiser steps that were taken, for the weights that depend on them
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each term its factor in the total, at this step."""
+        return {one.term.name: one.weight_at(self.step) for one in self.weighted}
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Of each term what stands around it."""
+        return {one.term.name: one.shape for one in self.weighted}
+
+    def at(self, step: int) -> RewardTable:
+        """The same scores with the weights of another step: a rollout may be judged before the step that it is for."""
+        moved = replace(self, step=step)
+        return replace(moved, total=_total(moved)) if any(shape.schedule for shape in self.shapes.values()) else moved
 
     def reason(self, name: str, b: int, g: int) -> str:
         """Why a term counts for a completion what it does: the score's reason, and what became of the score."""
@@ -86,15 +104,20 @@ def total_reward(
     if missing is Missing.STOP:
         _require_verdicts(groups, scores)
     values = {name: _tensor(rows) for name, rows in scores.items()}
-    shapes = {weighted.term.name: weighted.shape for weighted in terms}
-    effective = shaped(values, shapes)
-    weights = {weighted.term.name: weighted.weight_at(step) for weighted in terms}
+    effective = shaped(values, {weighted.term.name: weighted.shape for weighted in terms})
     stacked = torch.stack(list(effective.values()))  # [terms, B, G]
     counted = ~stacked.isnan().all(dim=0)
-    factors = stacked.new_tensor(list(weights.values()))[:, None, None]
-    total = (factors * _COMPLETED[missing](stacked, counted, groups)).sum(dim=0)
-    total = torch.where(counted, total, _group_mean(torch.where(counted, total, math.nan)))
-    return RewardTable(values, scores, total, counted, effective, weights, shapes)
+    completed = dict(zip(effective, _COMPLETED[missing](stacked, counted, groups), strict=True))
+    table = RewardTable(values, scores, stacked[0], counted, effective, completed, tuple(terms), step)
+    return replace(table, total=_total(table))
+
+
+def _total(table: RewardTable) -> Tensor:
+    """[B, G] the weighted sum of what counts, the mean of its group's for a completion without any verdict."""
+    completed = torch.stack(list(table.completed.values()))  # [terms, B, G]
+    factors = completed.new_tensor(list(table.weights.values()))[:, None, None]
+    total = (factors * completed).sum(dim=0)
+    return torch.where(table.counted, total, _group_mean(torch.where(table.counted, total, math.nan)))
 
 
 def _check(groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm]) -> None:
