@@ -1,5 +1,6 @@
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -188,3 +189,16 @@ def test_a_copied_prompt_is_neither_an_answer_nor_formatted(modality):
     expected = Parsed(None, states_text=False, is_formatted=False)
     assert CONTRACT.parse(CONTRACT.prompt(sample), sample.options) == expected
     assert CONTRACT.parse(f"<think>{CONTRACT.prompt(sample)}</think><answer>A</answer>", sample.options) == expected
+
+
+def test_an_open_question_shows_no_option_and_is_answered_by_its_text_alone():
+    sample = replace(PhantomSource("p", "ct", 0, 56, STYLES).samples("rl", 1)[0], options=("a dense mass",), answer="A")
+    prompt = CONTRACT.prompt(sample)
+    assert "mass" not in prompt
+    assert "Options" not in prompt
+    assert "in a few words between <answer> and </answer>" in prompt
+    assert CONTRACT.target(sample).endswith("<answer>a dense mass</answer>")
+    assert CONTRACT.parse(CONTRACT.target(sample), sample.options) == Parsed("A", states_text=True, is_formatted=True)
+    for block in ("A", "a", "A) a dense mass", "dense mass", ""):
+        assert answer(block, sample.options) is None
+    assert CONTRACT.parse("The answer is A", sample.options).answer is None

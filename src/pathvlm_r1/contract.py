@@ -17,6 +17,10 @@ _SUFFIX = (
     "First write your reasoning between <think> and </think>, "
     "then the letter of the right option between <answer> and </answer>."
 )
+_OPEN_SUFFIX = (
+    "First write your reasoning between <think> and </think>, "
+    "then the answer in a few words between <answer> and </answer>."
+)
 _TAG = re.compile(r"</?(?:think|answer)>")
 _ORDERED_TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 _DELIMITERS = " \t\r\n.:;,)(]["
@@ -36,24 +40,31 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Contract:
-    """Contract `think_answer_v1`: reasoning in think tags, then one option letter in answer tags."""
+    """Contract `think_answer_v1`: reasoning in think tags, then one option letter in answer tags.
+
+    The answer to an open question is a text; the reference's own text is its letter, and nothing else is.
+    """
 
     name: str = "think_answer_v1"
 
     def prompt(self, sample: Sample) -> str:
         """The user's turn, without the image."""
+        if sample.is_open:
+            return f"{sample.question}\n{_OPEN_SUFFIX}"
         options = "\n".join(f"{letter}) {text}" for letter, text in zip(sample.letters, sample.options, strict=True))
         return f"{sample.question}\nOptions:\n{options}\n{_SUFFIX}"
 
     def target(self, sample: Sample) -> str:
         """The reference completion that SFT learns."""
-        return f"<think>{sample.rationale}</think><answer>{sample.answer}</answer>"
+        answer = sample.option(sample.answer) if sample.is_open else sample.answer
+        return f"<think>{sample.rationale}</think><answer>{answer}</answer>"
 
     def parse(self, text: str, options: Sequence[str]) -> Parsed:
         """Read any string, in time linear in its length.
 
         One answer block with nothing but an option letter (white space and delimiters aside), or with a letter and that
         option's text, gives the letter. Without any tag, a single option letter at the end does. All else gives None.
+        Of a single option, which is an open question's answer, only the text gives the letter.
 
         Args:
             text: a completion as sampled.
@@ -83,6 +94,8 @@ def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
     block, end, _ = opened.partition("</answer>")
     if not end:
         return None, False
+    if len(options) == 1:
+        return (letters, True) if _normal(block) == _normal(options[0]) else (None, False)
     bare = block.strip(_DELIMITERS)
     if len(bare) == 1:
         return (bare.upper(), False) if bare.isascii() and bare.upper() in letters else (None, False)
@@ -97,7 +110,7 @@ def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
 def _final_letter(text: str, options: Sequence[str]) -> str | None:
     """The letter that ends an untagged text, if no other option letter stands alone in it."""
     tail = _FINAL_LETTER.search(text[-16:])
-    if tail is None or tail[1] not in LETTERS[: len(options)]:
+    if len(options) == 1 or tail is None or tail[1] not in LETTERS[: len(options)]:
         return None
     lone = set(_LONE_LETTER.findall(text)) & set(LETTERS[: len(options)])
     return tail[1] if lone == {tail[1]} else None

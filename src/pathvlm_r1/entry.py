@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from pathvlm_r1.config import ConfigError, trainer_keys, unknown_key
+from pathvlm_r1.config import ConfigError, TrainConfig, has_key, trainer_keys, unknown_key
 from pathvlm_r1.data.errors import DatasetError
-from pathvlm_r1.reward import JudgeError
+from pathvlm_r1.reward import JudgeError, TermError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
 
@@ -36,7 +36,7 @@ def user_errors() -> Iterator[None]:
     _quiet()
     try:
         yield
-    except (ConfigError, DatasetError, JudgeError, TrackingError, TrainingError) as error:
+    except (ConfigError, DatasetError, JudgeError, TermError, TrackingError, TrainingError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(EXIT_USAGE)
     except HydraException as error:
@@ -55,6 +55,10 @@ def _refusal(error: HydraException) -> str:
         valid = trainer_keys() if group == "trainer" else [str(name) for name in cause.parent_node if name != "hydra"]
         if key in valid:
             return f"trainer.{key}: type +trainer.{key}=…, as conf/trainer does not set this key of Lightning's"
+        if group and has_key(TrainConfig, f"{group}.{key}"):
+            return (
+                f"{group}.{key}: type +{group}.{key}=…, as the chosen file of conf/{group.split('.')[0]} leaves it out"
+            )
         return unknown_key(key, group, valid)
     return str(error)
 

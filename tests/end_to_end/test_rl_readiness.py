@@ -14,6 +14,10 @@ pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
 CHECK = ("task=rl_readiness", *TINY_DATA, "n=4", "group_size=4", "replicates=50")
 LEFT_OUT = {"estimates", "missing", "counts", "verdict"}
+LEFT_OUT_TERMS = (
+    "text_similarity", "image_text_alignment", "consistency", "length", "overlong", "repetition", "terms"
+)  # fmt: skip
+PLAIN = {"weight": 1.0, "gate": None, "clip": None, "normalise": None, "schedule": None}
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +36,9 @@ def test_a_table_a_sentence_and_a_file_come_of_a_checkpoint_and_nothing_else_is_
     assert {key: value for key, value in found.items() if key not in LEFT_OUT} == {
         "checkpoint": "embedded", "dataset": "phantom", "split": "rl", "seed": 0, "temperature": 1.0, "prompts": 4,
         "pictures": 4, "group_size": 4, "prompts_per_step": 8, "max_completion_tokens": 16,
-        "reward": {
-            "name": "dual", "missing": "group_mean", "accuracy": {"weight": 1.0, "letter_and_text": False},
-            "format": {"weight": 1.0}, "process": {"weight": 1.0, "coefficient": 0.4}, "overlong": None,
+        "reward": dict.fromkeys(LEFT_OUT_TERMS) | {
+            "name": "dual", "missing": "group_mean", "accuracy": {"letter_and_text": False} | PLAIN,
+            "format": PLAIN, "process": {"coefficient": 0.4, "events": None} | PLAIN,
         },
     }  # fmt: skip
 

@@ -190,7 +190,8 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
     for name, expected in {
         "train": (
             "stage: grpo, pretrain, sft",
-            "reward: accuracy, accuracy_format, dual, dual_overlong, process",
+            "reward: accuracy, accuracy_format, dual, dual_aligned, dual_consistent, dual_gated, dual_length, "
+            "dual_overlong, open_answers, process",
             "resume=",
         ),
         "eval": ("evaluation: greedy, sampled", "task: evaluate, predict, rescore, rl_readiness", "runs="),

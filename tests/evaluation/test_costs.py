@@ -47,6 +47,16 @@ def test_reward_weights_other_than_1_are_named_and_only_those_of_runs_that_were_
     assert weights_note(trained("grpo", GRPO, 1, reward=equal)) is None
 
 
+def test_weights_of_own_terms_and_schedules_are_named_too():
+    own = REWARD | {"process": None, "terms": {"brief": {"weight": 0.5, "_target_": "m.brief"}}}
+    assert weights_note(trained("grpo", GRPO, 1, reward=own)) == "grpo, seed 0: reward weights accuracy 1, brief 0.5"
+    schedule = {"first": 0.0, "last": 2.0, "from_step": 0, "to_step": 50}
+    moving = {"accuracy": {"weight": 1.0, "schedule": schedule}, "format": {"weight": 1.0, "schedule": None}}
+    assert weights_note(trained("grpo", GRPO, 1, reward=moving)) == (
+        "grpo, seed 0: reward weights accuracy 1 (times 0 to 2 from step 0 to 50), format 1"
+    )
+
+
 def test_a_report_has_a_row_of_cost_per_trained_run_and_names_the_weights(tmp_path):
     evaluated_run(tmp_path, "base")
     run = evaluated_run(tmp_path, "grpo")

@@ -5,6 +5,7 @@ from itertools import count, repeat
 import pytest
 from catalogue import EXPLOITS
 from exploit import Attempt
+from field_terms import field_terms
 from gaming import DUAL
 from work import Growth, assert_calls_are_linear, assert_time_is_linear, repeated_to
 from written_completions import CONTRACT, phantom_samples
@@ -12,7 +13,7 @@ from wrong_gaming import united
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
 from pathvlm_r1.data.rationale import read, read_denials
-from pathvlm_r1.reward import Completion, FinishReason, OracleJudge
+from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, concluded
 from pathvlm_r1.reward.judges import RulesJudge
 
 pytestmark = pytest.mark.medium
@@ -34,6 +35,8 @@ NUMBERED = {  # no piece is said twice, so that nothing is merged
     "blocks": "<answer>{0}</answer>",
     "items": "finding {0}, ",
     "letters": "({0} A ",
+    "answers": f"The answer is {OPTION}, not {OTHER} {{0}}, ",
+    "cues": "therefore {0} this is not ",
 }
 PIECES = [
     "<answer>",
@@ -65,7 +68,14 @@ def completion_of(text):
     return Completion(SAMPLE, text, FinishReason.LENGTH, token_count=1)
 
 
+FIELD = field_terms([SAMPLE])
+
 READERS = {
+    "terms of the field": lambda text: [score(ATTEMPT, text) for score in FIELD.values()],
+    "terms of the field on a reasoning": lambda text: [
+        score(ATTEMPT, f"<think>{text}</think><answer>{text}</answer>") for score in FIELD.values()
+    ],
+    "the conclusion": lambda text: concluded(text, SAMPLE.options),
     "contract": lambda text: CONTRACT.parse(text, SAMPLE.options),
     "claims": lambda text: (read(text), read_denials(text)),
     "judge": lambda text: JUDGE([completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pathvlm_r1.contract import Contract
@@ -165,3 +166,8 @@ def _value(sample: Sample, phrase: str, excluded: frozenset[str]) -> str:
     """Another value of the phrase's attribute that is not among the excluded."""
     group = next(group for group in sample.findings.exclusive if phrase in group)
     return min(group - {phrase} - excluded)
+
+
+def open_question(sample: Sample, answer: str) -> Sample:
+    """The same question without options, and its answer in words."""
+    return replace(sample, options=(answer,), answer="A", findings=None)

@@ -6,7 +6,7 @@ import pytest
 from graded_groups import ACCURACY, FORMAT, groups_of, rewarded
 from written_completions import FLAWLESS
 
-from pathvlm_r1.reward import EVENTS, Provenance, Score, Verdict
+from pathvlm_r1.reward import EVENTS, Gate, Provenance, Schedule, Score, Shape, Verdict
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout
 
 WORDS = ["rrrr", "wwww", "rrwb", "celw"]
@@ -73,3 +73,11 @@ def test_completions_that_were_cut_are_empty_or_loop_are_counted_from_the_first_
     assert described["grpo/completion_tokens_max"] == max(lengths)
     assert described["grpo/tokens_per_second"] == pytest.approx(sum(lengths) / 3)
     assert described["grpo/prompts"] == 4
+
+
+def test_what_counts_and_weights_that_move_are_reported_beside_the_raw_scores():
+    shape = Shape(gate=Gate("accuracy", 1.0), schedule=Schedule(0.0, 1.0, 0, 4))
+    described = describe_rewards(rewarded(groups_of("rw", "wr"), ACCURACY, replace(FORMAT, shape=shape)))
+    assert (described["grpo/reward/format"], described["grpo/reward/format_effective"]) == (1.0, 0.5)
+    assert described["grpo/reward/format_weight"] == 0.0
+    assert not [name for name in describe_rewards(rewarded(groups_of("rw"))) if "effective" in name or "weight" in name]

@@ -2,14 +2,17 @@
 
 from functools import partial
 from operator import itemgetter
+from types import SimpleNamespace
 
+import pytest
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from tiny import LIGHTNING_WARNINGS
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pathvlm_r1.assembly.training import _reward_of
+from pathvlm_r1.assembly.training import _reward_of, counted_means
+from pathvlm_r1.reward import By, Clip, Gate, Normalisation, Over, Shape, WeightedTerm
 from pathvlm_r1.stages import BestByValidation
 
 pytestmark = LIGHTNING_WARNINGS
@@ -82,3 +85,20 @@ def test_a_validation_that_a_checkpoint_knows_is_not_repeated():
     best = BestByValidation({}.__getitem__, score=itemgetter("accuracy"), every=2, last_step=4, path=None)
     best.load_state_dict({"history": [{"step": 2.0, "accuracy": 0.5}]})
     assert [best._is_due(step) for step in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+def test_validation_has_what_counts_of_each_term_that_it_has_no_figure_of():
+    def named(name, **shape):
+        return WeightedTerm(SimpleNamespace(name=name), 1.0, Shape(**shape))
+
+    terms = [named("accuracy"), named("process", gate=Gate("accuracy", 1.0)), named("length", clip=Clip(-0.5, 0.0)),
+             named("own", normalisation=Normalisation(By.Z_SCORE, Over.GROUP)), named("silent")]  # fmt: skip
+    scores = [
+        {"accuracy": 1.0, "process": 0.8, "length": -1.0, "own": 3.0, "silent": None},
+        {"accuracy": 0.0, "process": 0.6, "length": 0.0, "own": None, "silent": None},
+    ]
+    means = counted_means(scores, terms)
+    assert means == pytest.approx({"reward/process": 0.4, "reward/length": -0.25, "reward/own": 3.0})
+    weights = {"accuracy": 1.0, "process": 2.0, "length": 1.0, "silent": 5.0}
+    metrics = {"accuracy": 0.5, "format": 1.0, "process": 0.7, **means}
+    assert _reward_of(weights, metrics) == pytest.approx(0.5 + 2 * 0.4 - 0.25)

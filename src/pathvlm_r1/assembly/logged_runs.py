@@ -102,14 +102,12 @@ def rewarded(run: LoggedRun, reward: RewardConfig) -> Iterator[Rewarded]:
         JudgeError: `reward.missing` is to stop, and the log lacks a verdict.
     """
     config = replace(run.config, reward=reward)  # checks them together
-    terms, missing = recorded_terms(reward, Contract()), Missing(reward.missing)
+    terms, missing = recorded_terms(reward, Contract(), run.config.reward), Missing(reward.missing)
     _require_verdicts(run, reward, terms)
     total, advantages = total_of(config), instantiate(config.objective.advantage)
     for rollout in run.rollouts:
-        tables = [
-            total_reward([[run.completion(logged) for logged in group] for group in share], terms, missing)
-            for share in rollout.shares
-        ]
+        shares = [[[run.completion(logged) for logged in group] for group in share] for share in rollout.shares]
+        tables = [total_reward(share, terms, missing).at(rollout.steps_before) for share in shares]
         totals = [total(table) for table in tables]
         credited = [_credit(share, own, run.stage.beta) for share, own in zip(rollout.shares, totals, strict=True)]
         yield Rewarded(

@@ -33,15 +33,13 @@ def _correction(rollout: RolloutConfig | None) -> Weights | None:
 
 def total_of(config: TrainConfig) -> Callable[[RewardTable], Tensor]:
     """How the terms of a reward become one number: summed, or each standardised within its group before."""
-    if config.objective.total == "summed":
-        return summed
-    weights = config.reward.weights
+    return summed if config.objective.total == "summed" else decoupled
 
-    def decoupled(rewards: RewardTable) -> Tensor:
-        terms = torch.stack(list(rewards.terms.values()))  # [K, B, G]
-        return decoupled_total(terms, terms.new_tensor([weights[name] for name in rewards.terms]))
 
-    return decoupled
+def decoupled(rewards: RewardTable) -> Tensor:
+    """Each term as it counts, standardised within its group before the weighted sum."""
+    terms = torch.stack(list(rewards.effective.values()))  # [K, B, G]
+    return decoupled_total(terms, terms.new_tensor(list(rewards.weights.values())))
 
 
 def summed(rewards: RewardTable) -> Tensor:

@@ -112,7 +112,7 @@ def _completion(config: RescoreConfig, sample: Sample, line: _Line, path: Path) 
     is_number = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
     if tokens is not None and not is_number:
         raise DatasetError(f"{path}:{line.number}: token_count must be a whole number, not {json.dumps(tokens)[:40]}")
-    if tokens is None and config.reward.overlong is not None:
+    if tokens is None and (config.reward.overlong is not None or config.reward.length is not None):
         raise DatasetError(
             f"{path}:{line.number}: reward={config.reward.name} weighs the length of a completion in tokens; add "
             "token_count to every line, or take a reward without it: reward=dual"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ from rich.table import Table
 from pathvlm_r1.assembly.judging import judge_of, require_judge
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, logged_run, rewarded
 from pathvlm_r1.assembly.out_files import out_file
+from pathvlm_r1.assembly.rewards import recorded_terms
 from pathvlm_r1.assembly.verifying import verify_rewards
 from pathvlm_r1.config import RescoreConfig, decisive, require_judge_of_terms
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.evaluation import Difference, JudgedBin, difference, difference_table, judged_bins, judged_table
 from pathvlm_r1.reward import CrossModalProcess, score_all
-from pathvlm_r1.reward.judges import RecordedJudge
 from pathvlm_r1.tracking import RunFolder, progress_over, write_atomically, write_json
 
 
@@ -99,28 +99,26 @@ def _judge_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> None
     label = f"{run.folder.path}, judge={run.config.judge.name}, asked: judge={config.judge.name}"
     _show(f"{label}: {len(run.completions)} completions", judged_table(bins))
     if out is not None:
-        asked = {
-            "run": str(run.folder.path),
-            "logged_judge": decisive(run.config.judge),
-            "asked_judge": decisive(config.judge),
-        }
-        coefficient = config.reward.process and config.reward.process.coefficient
-        write_json(out, {**asked, "coefficient": coefficient, "bins": [asdict(one) for one in bins]})
+        found = {
+            "run": str(run.folder.path), "logged_judge": decisive(run.config.judge),
+            "asked_judge": decisive(config.judge), "reward": asdict(config.reward),
+            "bins": [asdict(one) for one in bins],
+        }  # fmt: skip
+        write_json(out, found)
 
 
 def judged_anew(config: RescoreConfig, run: LoggedRun) -> list[JudgedBin]:
-    """The process scores of logged and asked verdicts, both at the command's coefficient, over the training.
+    """The process scores of logged and asked verdicts, both at the settings of the command, over the training.
 
     Raises:
         ConfigError: the judge cannot score this dataset.
         JudgeError: it cannot go on.
     """
-    process = config.reward.process
-    assert process is not None  # noqa: S101  `ask=true` needs the term
     require_judge_of_terms(config.reward, config.judge, run.config.dataset)
     contract = Contract()
-    logged_term = CrossModalProcess(RecordedJudge(), process.coefficient)
-    asked_term = CrossModalProcess(judge_of(config.judge, contract), process.coefficient)
+    terms = [one.term for one in recorded_terms(config.reward, contract, run.config.reward)]
+    (logged_term,) = [term for term in terms if isinstance(term, CrossModalProcess)]  # `ask=true` needs it
+    asked_term = replace(logged_term, judge=judge_of(config.judge, contract))
     steps, right, logged, asked = [], [], [], []
     for rollout in progress_over(run.rollouts, f"judge={config.judge.name}", len(run.rollouts)):
         completions = [run.completion(one) for one in rollout.completions]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 
+import torch
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, LightningModule
 
@@ -22,7 +24,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import WeightedTerm, total_reward
+from pathvlm_r1.reward import WeightedTerm, shaped, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     AheadCollector,
@@ -33,6 +35,7 @@ from pathvlm_r1.stages import (
     GRPOSettings,
     LearntRollout,
     OnRollout,
+    OptimiserSteps,
     SFTModule,
     SignalCallback,
     SignalWatch,
@@ -42,6 +45,8 @@ from pathvlm_r1.stages import (
     warmup_cosine,
 )
 from pathvlm_r1.tracking import RunFolder
+
+_MEASURED = ("accuracy", "format", "process")  # terms of which a validation has the mean under their own name
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
     free = None if paid_judges(config.judge) else config.judge  # it chooses no weights: not paid for
-    validate = _validation(config, stage, encoder, reward_terms(config.reward, encoder.contract, free))
+    terms = reward_terms(config.reward, encoder.contract, free)
+    judged = [WeightedTerm(one.term, one.weight) for one in terms if one.term.name == "process"]  # all that it measures
+    validate = _validation(config, stage, encoder, judged)
     best = _best(config, stage, folder, validate, itemgetter("accuracy"))
     stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
     return Training(module, stream, loaded.policy, loaded.encoder, (best,))
@@ -95,8 +102,9 @@ def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder,
 
 
 def _reward_of(weights: Mapping[str, float], metrics: Mapping[str, float]) -> float:
-    """The mean reward of greedy answers, by the terms that a validation measures."""
-    return sum(weight * metrics[name] for name, weight in weights.items() if name in metrics)
+    """The mean reward of greedy answers: of each term what it counts, where a validation has it, else its mean."""
+    means = {name: metrics.get(f"reward/{name}", metrics.get(name)) for name in weights}
+    return sum(weights[name] * mean for name, mean in means.items() if mean is not None)
 
 
 def _validation(
@@ -114,9 +122,27 @@ def _validation(
             "format": sum(p.is_formatted for p in predictions) / len(predictions),
             "completion_tokens": sum(p.completion_tokens for p in predictions) / len(predictions),
         }
-        return metrics | ({"process": sum(process) / len(process)} if process else {})  # a reward may lack the term
+        metrics |= {"process": sum(process) / len(process)} if process else {}  # a reward may lack the term
+        return metrics | counted_means([p.scores or {} for p in predictions], terms)
 
     return validate
+
+
+def counted_means(scores: Sequence[Mapping[str, float | None]], terms: Sequence[WeightedTerm]) -> dict[str, float]:
+    """`reward/<term>` of each term that a validation has no other figure for: the mean of what it counts.
+
+    Clips and gates act as in training; a normalisation does not, as single answers have no peers.
+
+    Args:
+        scores: raw, by term, of each answer.
+        terms: of the reward.
+    """
+    shapes = {one.term.name: replace(one.shape, normalisation=None) for one in terms}
+    read = {name: [[math.nan if of[name] is None else of[name]] for of in scores] for name in shapes}
+    raw = {name: torch.tensor(values, dtype=torch.float64) for name, values in read.items()}
+    means = {name: values.nanmean() for name, values in shaped(raw, shapes).items()}
+    others = (name for name, shape in shapes.items() if name not in _MEASURED or not shape.is_plain)
+    return {f"reward/{name}": float(means[name]) for name in others if not means[name].isnan()}
 
 
 def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Sequence[Sample],
@@ -127,11 +153,13 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     signal = SignalCallback(watch, encoder.contract)
     logs = [CompletionLog(folder)] if stage.log_completions else []
     terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
+    steps = OptimiserSteps()
     collector = (AheadCollector if config.rollout.async_judge else Collector)(
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),
         reward=partial(total_reward, terms=terms, missing=missing_of(config.reward)),
+        weigh=steps.weigh,
         group_size=stage.group_size,
         resample_rounds=stage.resample_rounds,
     )
@@ -155,9 +183,10 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         on_rollout=_to_all(on_rollout, signal.on_rollout, *(log.on_rollout for log in logs)),
     )  # fmt: skip
     validate = _validation(config, stage, encoder, terms)
-    best = _best(config, stage, folder, validate, partial(_reward_of, config.reward.weights))
+    weights = {one.term.name: one.weight_at(config.trainer["max_steps"]) for one in terms}  # one scale for all of them
+    best = _best(config, stage, folder, validate, partial(_reward_of, weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (signal, *logs, best))
+    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, *logs, best))
 
 
 def _to_all(*listeners: OnRollout) -> OnRollout:

@@ -61,7 +61,10 @@ def verify_rewards(run: LoggedRun, *, steps: int | None = None) -> str:
 
 
 def _sentence(run: LoggedRun) -> str:
-    taken = ["the judge's verdicts"] if run.config.reward.process is not None else []
+    reward = run.config.reward
+    taken = ["the judge's verdicts"] if reward.process is not None else []
+    taken += ["the encoder's similarities"] if reward.image_text_alignment is not None else []
+    taken += [f"the scores of {name}" for name in reward.own]
     taken += ["divergences"] if _pays_divergence(run) else []
     taken += ["who was dealt whose reward at random"] if run.stage.shuffle_rewards else []
     from_log = f"; taken from the log: {', '.join(taken)}" if taken else ""

@@ -22,7 +22,7 @@ from pathvlm_r1.config.judge import (
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
-from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, ProcessConfig, RewardConfig
+from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
     EvalConfig,
@@ -38,7 +38,9 @@ from pathvlm_r1.config.run import (
 )
 from pathvlm_r1.config.samples import DataConfig, RescoreConfig
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
-from pathvlm_r1.config.typed import unknown_key
+from pathvlm_r1.config.targets import found_target
+from pathvlm_r1.config.term import TermConfig
+from pathvlm_r1.config.typed import has_key, unknown_key
 from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "ObjectiveConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
+    "OwnTermConfig",
     "PanelJudgeConfig",
     "PhantomConfig",
     "PredictConfig",
@@ -87,11 +90,14 @@ __all__ = [
     "RulesJudgeConfig",
     "SFTConfig",
     "StageConfig",
+    "TermConfig",
     "TrainConfig",
     "VLLMRolloutConfig",
     "WandbLoggerConfig",
     "changed_within",
     "decisive",
+    "found_target",
+    "has_key",
     "judges_within",
     "paid_judges",
     "recorded",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from hydra.utils import get_method
 
-from pathvlm_r1.config.rules import ConfigError, raise_any, require, require_text
-from pathvlm_r1.config.typed import no_value, type_fault, unknown_key
+from pathvlm_r1.config.rules import ConfigError, require, require_text
+from pathvlm_r1.config.targets import require_arguments
 
 PARTS = ("advantage", "ratio", "surrogate", "average", "kl")
 
@@ -38,13 +38,9 @@ def _require_settings(part: Mapping[str, Any], key: str) -> None:
     function = _function(part, f"{key}._target_")
     require(part.get("_partial_") is True, f"{key}._partial_", part.get("_partial_"), "true: the step gives tensors")
     settings = {name: value for name, value in part.items() if name not in ("_target_", "_partial_")}
-    parameters, types = _settings_of(function), get_type_hints(function)
-    unknown = [unknown_key(name, key, list(parameters)) for name in settings if name not in parameters]
-    raise_any("that nothing reads", unknown)
-    needed = [name for name, parameter in parameters.items() if parameter.default is Parameter.empty]
-    raise_any("without a value", [no_value(f"{key}.{name}") for name in needed if name not in settings])
-    faults = [type_fault(types[name], value, f"{key}.{name}") for name, value in settings.items()]
-    raise_any("of a wrong type", [fault for fault in faults if fault])
+    parameters = signature(function).parameters.values()
+    taken = [parameter for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
+    require_arguments(function, taken, settings, key)
 
 
 def _function(part: Mapping[str, Any], key: str) -> Callable[..., Any]:
@@ -54,8 +50,3 @@ def _function(part: Mapping[str, Any], key: str) -> Callable[..., Any]:
     except (ImportError, ValueError) as error:
         raise ConfigError(f"{key}={target}: the path of a function, as in pathvlm_r1.grpo.clipped") from error
     return function
-
-
-def _settings_of(function: Callable[..., Any]) -> dict[str, Parameter]:
-    parameters = signature(function).parameters.items()
-    return {name: parameter for name, parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY}

@@ -1,7 +1,7 @@
 """From a composed configuration to frozen dataclasses: keys that are unknown, absent or of a wrong type end here.
 
 A field is a key, its annotation the type of the value. A union of dataclasses is a choice, made by the field that is a
-`Literal` in all of them; a dataclass or None is a group of keys that may be left out.
+`Literal` in all of them; a dataclass, a mapping or a list, or None, is a key that may be left out.
 """
 
 from __future__ import annotations
@@ -50,13 +50,30 @@ def checked(schema: type[Schema], composed: DictConfig) -> Schema:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    return checked_part(schema, values, "")
+
+
+def checked_part(schema: type[Schema], values: object, key: str) -> Schema:
+    """The dataclass of plain values, which stand below a key.
+
+    Raises:
+        ConfigError: as `checked` has it.
+    """
     faults = _Faults()
-    _inspect(schema, values, "", faults)
+    _inspect(schema, values, key, faults)
     raise_any("that nothing reads", faults.unknown)
     raise_any("without a value", faults.absent)
     raise_any("of a wrong type", faults.mistyped)
     built: Schema = _build(schema, values)
     return built
+
+
+def has_key(schema: Any, key: str) -> bool:
+    """Whether a dataclass has a key, that of a group in a group included, be it left out or not."""
+    name, _, rest = key.partition(".")
+    groups = [member for member in _members(schema) if _is_group(member)]
+    hints = [_hints(group)[name] for group in groups if name in _hints(group)]
+    return bool(hints) and (not rest or any(has_key(hint, rest) for hint in hints))
 
 
 def unknown_key(key: str, group: str, valid: list[str]) -> str:
@@ -185,7 +202,8 @@ def _members(annotation: Any) -> list[Any]:
 
 def _may_be_left_out(annotation: Any) -> bool:
     members = _members(annotation)
-    return NoneType in members and any(_is_group(member) for member in members)
+    composite = [_is_group(member) or get_origin(member) in (Annotated, Mapping, tuple) for member in members]
+    return NoneType in members and any(composite)
 
 
 def _or_null(annotation: Any, message: str) -> str:

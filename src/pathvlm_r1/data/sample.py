@@ -46,14 +46,14 @@ class FindingsTable:
 
 @dataclass(frozen=True)
 class Sample:
-    """One multiple-choice question about one image."""
+    """One question about one image: of several options, or an open one, whose only option is the reference answer."""
 
     sample_id: str  # unique within its dataset
     image_id: str  # questions on the same picture share it: the unit of splitting and resampling
     dataset: str
     question_type: str
     question: str
-    options: tuple[str, ...]  # texts without letters
+    options: tuple[str, ...]  # texts without letters; a single one is never shown
     answer: str  # a letter of LETTERS
     rationale: str  # reference reasoning without tags; empty when the dataset has none
     image: ImageSource
@@ -70,6 +70,11 @@ class Sample:
     def letters(self) -> str:
         """The letters of the options, in order."""
         return LETTERS[: len(self.options)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is nothing to choose from."""
+        return len(self.options) == 1
 
     def option(self, letter: str) -> str:
         """The text of the option under a letter."""

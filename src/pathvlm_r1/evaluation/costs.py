@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pathvlm_r1.tracking import Manifest
 
@@ -37,9 +39,19 @@ def training_cost(manifest: Manifest) -> TrainingCost | None:
 
 def weights_note(manifest: Manifest) -> str | None:
     """A sentence on reward weights other than 1, which no table may leave out; None where all are 1."""
-    terms = manifest.config.get("reward", {}).items() if manifest.stage == "grpo" else ()
-    weights = {name: term["weight"] for name, term in terms if isinstance(term, dict)}
-    if all(weight == 1 for weight in weights.values()):
+    reward = manifest.config.get("reward", {}) if manifest.stage == "grpo" else {}
+    terms = {**reward, **(reward.get("terms") or {})}  # the user's own stand below `terms`
+    weighed = {name: term for name, term in terms.items() if isinstance(term, dict) and "weight" in term}
+    if all(term["weight"] == 1 and not term.get("schedule") for term in weighed.values()):
         return None
-    listed = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+    listed = ", ".join(f"{name} {term['weight']:g}{_scheduled(term)}" for name, term in weighed.items())
     return f"{manifest.arm}, seed {manifest.seeds['seed']}: reward weights {listed}"
+
+
+def _scheduled(term: Mapping[str, Any]) -> str:
+    """How a weight moves, if it does; older manifests know nothing of it."""
+    schedule = term.get("schedule")
+    if not schedule:
+        return ""
+    first, last, start, end = (schedule[key] for key in ("first", "last", "from_step", "to_step"))
+    return f" (times {first:g} to {last:g} from step {start} to {end})"

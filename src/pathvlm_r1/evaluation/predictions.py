@@ -34,6 +34,7 @@ class Prediction:
     is_capped: bool
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
     judged_by: dict[str, object] | None = None  # who decided the events, under which versions; of a panel, how each
+    scores: dict[str, float | None] | None = None  # raw, of every reward term; None in what older versions wrote
 
 
 def predict(
@@ -62,8 +63,9 @@ def predict(
         events=None if process is None or process.events is None else asdict(process.events),
         completion_tokens=completion.token_count,
         is_capped=completion.is_capped,
-        likeliest_letter=likeliest_letter,
+        likeliest_letter=None if sample.is_open else likeliest_letter,
         judged_by=None if verdict is None else _judged_by(verdict),
+        scores={name: score.value for name, score in scores.items()},
     )
 
 

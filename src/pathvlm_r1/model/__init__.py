@@ -1,5 +1,6 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
+from pathvlm_r1.model.clip import HFClip
 from pathvlm_r1.model.encoding import (
     IGNORED,
     EncodedPrompt,
@@ -22,6 +23,7 @@ __all__ = [
     "EncodedRow",
     "Encoder",
     "FeatureFolder",
+    "HFClip",
     "HeadScores",
     "PlainStep",
     "Policy",

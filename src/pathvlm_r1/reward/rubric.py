@@ -7,8 +7,11 @@ Source: PathVLM-R1, arXiv:2504.09258, Fig. 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+
+STEPS = ("image_feature_analysis", "option_elimination", "medical_knowledge_support")  # the other events are errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,28 +56,32 @@ class RubricEvents:
 
 
 EVENTS = tuple(field.name for field in fields(RubricEvents))  # in the order in which they are shown
-STEPS = EVENTS[:3]  # which a reasoning should have; the others are errors
 
 
-def process_score(events: RubricEvents, coefficient: float) -> float:
+def process_score(events: RubricEvents, coefficient: float, weights: Mapping[str, float] | None = None) -> float:
     """The process reward of a reasoning.
 
-        R = (max(0, 1 - c m) + max(0, 1 - c e)) / 2        m steps missing, e kinds of error
+        R = (max(0, 1 - c sum of w over missing steps) + max(0, 1 - c sum of w over errors)) / 2
 
     Args:
         events: what the judge found.
         coefficient: c, what one missing step or one error costs; 0.4 in the paper.
+        weights: w of every event, 0 for one that does not count; None for 1 each, as the paper has it.
 
     Returns:
         In [0, 1].
 
     Raises:
-        ValueError: a coefficient outside [0, 1].
+        ValueError: a coefficient outside [0, 1], or weights that are not of the six events, finite and 0 or more.
 
     Source: PathVLM-R1, arXiv:2504.09258, section III.
     """
     if not 0 <= coefficient <= 1:
         raise ValueError(f"coefficient is {coefficient}: it must be in [0, 1], the scale that it is taken from")
-    integrity = max(0.0, 1 - coefficient * events.missing)
-    knowledge = max(0.0, 1 - coefficient * events.errors)
-    return (integrity + knowledge) / 2
+    found = events.to_dict()
+    weighed = dict.fromkeys(found, 1.0) if weights is None else weights
+    if weighed.keys() != found.keys() or not all(0 <= weight < math.inf for weight in weighed.values()):
+        raise ValueError(f"weights are {dict(weighed)}: a finite one of 0 or more for each of {', '.join(found)}")
+    missing = sum(weighed[step] for step in STEPS if not found[step])
+    errors = sum(weighed[error] for error in found if error not in STEPS and found[error])
+    return (max(0.0, 1 - coefficient * missing) + max(0.0, 1 - coefficient * errors)) / 2

@@ -1,8 +1,8 @@
-"""Reward terms: outcome accuracy, format and cross-modal process, which the method has, and a penalty on length."""
+"""The reward terms that the method has: outcome accuracy, format and cross-modal process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
@@ -48,6 +48,7 @@ class CrossModalProcess:
 
     judge: Judge
     coefficient: float  # c of `process_score`
+    weights: Mapping[str, float] | None = None  # of the events, likewise; None: 1 each
     name: str = "process"
 
     def __call__(self, completion: Completion) -> Score:
@@ -71,29 +72,8 @@ class CrossModalProcess:
         if events is None:
             return Score(None, f"no verdict: {verdict.reason}", verdict)
         reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
-        return Score(verdict.score(self.coefficient), reason, verdict)
+        return Score(verdict.score(self.coefficient, self.weights), reason, verdict)
 
 
 def _too_long(length: int) -> Score:
     return Score(0.0, f"{length} characters: over {MAX_SCORED_CHARACTERS} are not scored")
-
-
-@dataclass(frozen=True)
-class SoftOverlong:
-    """A penalty that grows with the tokens inside a buffer below the limit.
-
-        free = max_tokens - buffer_tokens
-        0 up to free, (free - length) / buffer_tokens up to max_tokens, where it is -1
-
-    Source: Yu et al. 2025 (DAPO), arXiv:2503.14476, equation 13.
-    """
-
-    max_tokens: int
-    buffer_tokens: int
-    name: str = "overlong"
-
-    def __call__(self, completion: Completion) -> Score:
-        """From -1 to 0."""
-        free = self.max_tokens - self.buffer_tokens
-        over = min(max(completion.token_count - free, 0), self.buffer_tokens)
-        return Score(-over / self.buffer_tokens, f"{completion.token_count} tokens, {free} are free")

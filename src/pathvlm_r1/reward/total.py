@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.reward.completion import Completion, RewardTerm, Score, score_all
 from pathvlm_r1.reward.judges.errors import JudgeError
+from pathvlm_r1.reward.shaping import PLAIN, Shape, explained, shaped
 
 PAPER_FALLBACK = 0.5  # of both halves of the process score
 
@@ -28,28 +29,61 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True)
 class WeightedTerm:
-    """A term and its factor in the total."""
+    """A term with its factor in the total, and what stands around it."""
 
     term: RewardTerm
     weight: float
+    shape: Shape = PLAIN
+
+    def weight_at(self, step: int) -> float:
+        """The factor after so many optimiser steps."""
+        return self.weight if self.shape.schedule is None else self.weight * self.shape.schedule.at(step)
 
 
 @dataclass(frozen=True)
 class RewardTable:
     """The rewards of B groups of G completions."""
 
-    terms: Mapping[str, Tensor]  # name -> [B, G] unweighted scores, float64, NaN where there is no verdict
+    terms: Mapping[str, Tensor]  # name -> [B, G] raw scores, float64, NaN where there is no verdict
     scores: Mapping[str, tuple[tuple[Score, ...], ...]]  # name -> the same with reasons and events
     total: Tensor  # [B, G] float64, finite
     counted: Tensor  # [B, G] bool; False: no term had a verdict, the completion must leave the loss
+    effective: Mapping[str, Tensor] = field(
+        default_factory=dict
+    )  # name -> [B, G] as they enter the total, NaN likewise
+    completed: Mapping[str, Tensor] = field(default_factory=dict)  # name -> the same with what fills the gaps
+    weighted: tuple[WeightedTerm, ...] = ()  # in the order of the names
+    step: int = 0  # optimiser steps that were taken, for the weights that depend on them
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each term its factor in the total, at this step."""
+        return {one.term.name: one.weight_at(self.step) for one in self.weighted}
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Of each term what stands around it."""
+        return {one.term.name: one.shape for one in self.weighted}
+
+    def at(self, step: int) -> RewardTable:
+        """The same scores with the weights of another step: a rollout may be judged before the step that it is for."""
+        moved = replace(self, step=step)
+        return replace(moved, total=_total(moved)) if any(shape.schedule for shape in self.shapes.values()) else moved
+
+    def reason(self, name: str, b: int, g: int) -> str:
+        """Why a term counts for a completion what it does: the score's reason, and what became of the score."""
+        shape = self.shapes.get(name, PLAIN)
+        by = math.nan if shape.gate is None else float(self.terms[shape.gate.term][b, g])
+        raw, effective = (float(values[name][b, g]) for values in (self.terms, self.effective))
+        return explained(self.scores[name][b][g].reason, shape, raw, effective, by)
 
 
 def total_reward(
-    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
+    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing, step: int = 0
 ) -> RewardTable:
     """Score every completion in every term and sum.
 
-        total[b, g] = sum over terms of weight * score[b, g]
+        total[b, g] = sum over terms of weight(step) * effective[b, g],        effective: `shaping.shaped` of the scores
 
     A completion without any verdict gets the mean of its group's counted totals (0 if there are none), so that it moves
     no peer away from the mean.
@@ -58,23 +92,32 @@ def total_reward(
         groups: B groups of G completions each; a group answers one prompt.
         terms: with different names.
         missing: what becomes of a term without a verdict.
+        step: optimiser steps that were taken, for the weights that depend on them.
 
     Raises:
-        ValueError: no group, groups of unequal size, a group of several samples, no terms, or two terms of one name.
+        ValueError: no group, groups of unequal size, a group of several samples, no terms, two terms of one name, or a
+            gate by a term that there is not.
         JudgeError: a verdict is missing and `missing` is to stop, or the judge itself cannot go on.
     """
     _check(groups, terms)
-    names = [weighted.term.name for weighted in terms]
     scores = {weighted.term.name: _scored(weighted.term, groups) for weighted in terms}
     if missing is Missing.STOP:
         _require_verdicts(groups, scores)
     values = {name: _tensor(rows) for name, rows in scores.items()}
-    stacked = torch.stack([values[name] for name in names])  # [terms, B, G]
+    effective = shaped(values, {weighted.term.name: weighted.shape for weighted in terms})
+    stacked = torch.stack(list(effective.values()))  # [terms, B, G]
     counted = ~stacked.isnan().all(dim=0)
-    weights = stacked.new_tensor([weighted.weight for weighted in terms])[:, None, None]
-    total = (weights * _COMPLETED[missing](stacked, counted, groups)).sum(dim=0)
-    total = torch.where(counted, total, _group_mean(torch.where(counted, total, math.nan)))
-    return RewardTable(values, scores, total, counted)
+    completed = dict(zip(effective, _COMPLETED[missing](stacked, counted, groups), strict=True))
+    table = RewardTable(values, scores, stacked[0], counted, effective, completed, tuple(terms), step)
+    return replace(table, total=_total(table))
+
+
+def _total(table: RewardTable) -> Tensor:
+    """[B, G] the weighted sum of what counts, the mean of its group's for a completion without any verdict."""
+    completed = torch.stack(list(table.completed.values()))  # [terms, B, G]
+    factors = completed.new_tensor(list(table.weights.values()))[:, None, None]
+    total = (factors * completed).sum(dim=0)
+    return torch.where(table.counted, total, _group_mean(torch.where(table.counted, total, math.nan)))
 
 
 def _check(groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm]) -> None:

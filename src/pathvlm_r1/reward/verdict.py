@@ -61,11 +61,12 @@ class Verdict:
         pairs = list(combinations(self.votes, 2))
         return {name: fmean(getattr(a, name) != getattr(b, name) for a, b in pairs) for name in EVENTS if pairs}
 
-    def score(self, coefficient: float) -> float | None:
+    def score(self, coefficient: float, weights: Mapping[str, float] | None = None) -> float | None:
         """The process score: that of the events or, by a panel's rule, the mean of the voting members' scores.
 
         Args:
             coefficient: of `process_score`.
+            weights: likewise.
 
         Returns:
             In [0, 1]; None without a verdict.
@@ -73,4 +74,4 @@ class Verdict:
         if self.events is None:
             return None
         scored = self.votes if self.rule is Rule.MEAN else (self.events,)
-        return fmean(process_score(events, coefficient) for events in scored)
+        return fmean(process_score(events, coefficient, weights) for events in scored)

@@ -8,6 +8,7 @@ from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
+from pathvlm_r1.stages.optimiser_steps import OptimiserSteps
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.signal_callback import SignalCallback
 from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
@@ -28,6 +29,7 @@ __all__ = [
     "LearntRollout",
     "Notice",
     "OnRollout",
+    "OptimiserSteps",
     "PictureBatch",
     "SFTModule",
     "SignalCallback",

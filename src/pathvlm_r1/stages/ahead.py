@@ -81,7 +81,7 @@ class AheadCollector(Collector):
         queue.judged = None if fresh is None else queue.judge.submit(self._judged, fresh)
         rollout = Rollout(tuple(sampled.prompts), tuple(sampled.groups))
         return Collected(
-            rollout, sampled.texts, judged.rewards, seconds, age=sampled.age, judging_seconds=judged.seconds
+            rollout, sampled.texts, self.weigh(judged.rewards), seconds, age=sampled.age, judging_seconds=judged.seconds
         )
 
     def state(self) -> dict[str, Any]:

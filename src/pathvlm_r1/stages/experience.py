@@ -54,6 +54,7 @@ class Collector:
     reward: Callable[[Sequence[Sequence[Completion]]], RewardTable]
     group_size: int
     resample_rounds: int
+    weigh: Callable[[RewardTable], RewardTable] = lambda rewards: rewards  # the weights of the step that learns from it
 
     @property
     def is_own_model(self) -> bool:
@@ -122,7 +123,7 @@ class Collector:
 
     def _rewarded(self, texts: Sequence[Sequence[Completion]], seconds: dict[str, float]) -> RewardTable:
         started = time.perf_counter()
-        rewards = self.reward(texts)
+        rewards = self.weigh(self.reward(texts))
         seconds["reward"] += time.perf_counter() - started
         return rewards
 

@@ -56,13 +56,16 @@ def describe_rollout(groups: Sequence[Sequence[Completion]], seconds: Mapping[st
 
 
 def describe_rewards(rewards: RewardTable) -> dict[str, float]:
-    """Each term's mean and std, and how many groups have no signal."""
+    """Each term's mean and std, raw and as it counts, its weight where that moves, and groups without a signal."""
     described = {}
-    for name, values in {**rewards.terms, "total": rewards.total}.items():
+    effective = {f"{name}_effective": rewards.effective[name] for name, at in rewards.shapes.items() if not at.is_plain}
+    for name, values in {**rewards.terms, **effective, "total": rewards.total}.items():
         known = values[~values.isnan()]
         described[f"grpo/reward/{name}"] = float(known.mean()) if len(known) else 0.0
         described[f"grpo/reward/{name}_std"] = float(known.std()) if len(known) > 1 else 0.0
         described[f"grpo/missing/{name}"] = float(values.isnan().sum())
+    scheduled = [name for name, at in rewards.shapes.items() if at.schedule is not None]
+    described |= {f"grpo/reward/{name}_weight": rewards.weights[name] for name in scheduled}
     return described | describe_judge(rewards) | describe_groups(rewards)
 
 

@@ -7,7 +7,6 @@ from pathvlm_r1.reward.judges.openai import Budget, OpenAIJudge
 from pathvlm_r1.reward.judges.oracle import OracleJudge
 from pathvlm_r1.reward.judges.panel import PanelJudge, Tie
 from pathvlm_r1.reward.judges.question import PROMPTS, Asking, Picture, Prompt
-from pathvlm_r1.reward.judges.recorded import RecordedJudge
 from pathvlm_r1.reward.judges.rules import RulesJudge
 from pathvlm_r1.reward.judges.store import NANO, opened
 
@@ -26,7 +25,6 @@ __all__ = [
     "PanelJudge",
     "Picture",
     "Prompt",
-    "RecordedJudge",
     "RulesJudge",
     "Tie",
     "opened",

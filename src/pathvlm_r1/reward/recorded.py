@@ -1,11 +1,11 @@
-"""The judge of logged completions, who asks nobody: a completion's verdict is the one that it was given then."""
+"""Judge and term of logged completions, who ask nobody: a completion has what it was given when it was sampled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pathvlm_r1.reward.completion import Completion
+from pathvlm_r1.reward.completion import Completion, Score
 from pathvlm_r1.reward.verdict import Provenance, Verdict
 
 
@@ -25,3 +25,14 @@ class RecordedJudge:
         if score is None or score.verdict is None:
             return Verdict(None, "none was recorded", Provenance(judge=self.name))
         return score.verdict
+
+
+@dataclass(frozen=True)
+class RecordedTerm:
+    """A term whose scores are those of the log."""
+
+    name: str
+
+    def __call__(self, completion: Completion) -> Score:
+        """What it gave; no score where it gave none."""
+        return completion.recorded.get(self.name) or Score(None, "none was recorded")

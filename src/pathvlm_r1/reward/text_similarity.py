@@ -1,0 +1,53 @@
+"""How close the text of an answer is to the reference's, for questions that give no options to choose from."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from dataclasses import dataclass
+
+from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
+from pathvlm_r1.reward.completion import Completion, Score
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """The harmonic mean of precision and recall of an answer's words.
+
+        F1 = 2 |answer ∩ reference| / (|answer| + |reference|)        words counted as often as they stand
+
+    Lower case, without punctuation and articles. Without any words on either side: 1 if both have none, else 0.
+
+    Source: Rajpurkar et al. 2016 (SQuAD), arXiv:1606.05250, section 6.1, and its evaluation script.
+    """
+    answered, wanted = _words(answer), _words(reference)
+    if not answered or not wanted:
+        return float(answered == wanted)
+    return 2 * (Counter(answered) & Counter(wanted)).total() / (len(answered) + len(wanted))
+
+
+def _words(text: str) -> list[str]:
+    return _ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split()
+
+
+@dataclass(frozen=True)
+class TextSimilarity:
+    """The token F1 of the answer's text on an open question; not applicable where there are options to choose from."""
+
+    name: str = "text_similarity"
+
+    def __call__(self, completion: Completion) -> Score:
+        """In [0, 1]; 0 where there is no answer block, or more than one, or a text too long to score."""
+        sample, text = completion.sample, completion.text
+        if not sample.is_open:
+            return Score(None, "not applicable: the question has options, and accuracy reads which one is meant")
+        if len(text) > MAX_SCORED_CHARACTERS:
+            return Score(0.0, f"{len(text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
+        blocks = text.split("<answer>")[1:]
+        if len(blocks) != 1 or "</answer>" not in blocks[0]:
+            return Score(0.0, f"{len(blocks)} answer blocks that begin: exactly one must stand there, closed")
+        answer, reference = blocks[0].partition("</answer>")[0].strip(), sample.option(sample.answer)
+        return Score(token_f1(answer, reference), f"answered {answer!r}, reference {reference!r}")
