@@ -27,6 +27,7 @@ class CompletionLog(Callback):  # type: ignore[misc]
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.rollouts = 0
+        self._known_bytes = 0  # of the first process's file, by the checkpoint
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Cut off what the checkpoint does not know.
@@ -40,7 +41,7 @@ class CompletionLog(Callback):  # type: ignore[misc]
         for path in cut:  # the first also those of processes that there no longer are
             _keep_rollouts(path, self.rollouts)
         if trainer.is_global_zero:
-            self._require_all(own)
+            self._require_all()
 
     def on_rollout(self, rollout: LearntRollout) -> None:
         """Write and flush the share of this process."""
@@ -55,17 +56,22 @@ class CompletionLog(Callback):  # type: ignore[misc]
             sync(path)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rollouts": self.rollouts}
+        return {"rollouts": self.rollouts, "bytes": self._bytes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rollouts = int(state_dict["rollouts"])
+        self.rollouts, self._known_bytes = int(state_dict["rollouts"]), int(state_dict["bytes"])
 
-    def _require_all(self, path: Path) -> None:
-        kept = {number for number, _ in _whole_lines(path)} if path.is_file() else set()
-        if len(kept) < self.rollouts:
+    @property
+    def _bytes(self) -> int:
+        path = self.folder.completions_of(0)
+        return path.stat().st_size if path.is_file() else 0
+
+    def _require_all(self) -> None:
+        if self._bytes != self._known_bytes:
             raise TrackingError(
-                f"{path}: holds {len(kept)} of the {self.rollouts} rollouts before the checkpoint; put the whole file "
-                "back, without which the rewards of this run cannot be verified"
+                f"{self.folder.completions_of(0)}: has {self._bytes} bytes of the {self.rollouts} rollouts before the "
+                f"checkpoint, which knows {self._known_bytes}; put the file back as it was, without which the rewards "
+                "of this run cannot be verified"
             )
 
 
