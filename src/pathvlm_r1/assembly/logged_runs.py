@@ -20,7 +20,7 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import LoggedCompletion, LoggedRollout, read_rollouts
 from pathvlm_r1.reward import Completion, CrossModalProcess, Missing, RewardTable, WeightedTerm, total_reward
 from pathvlm_r1.stages import Credit
-from pathvlm_r1.tracking import Manifest, RunFolder, read_manifest
+from pathvlm_r1.tracking import Manifest, RunFolder, TrackingError, read_manifest
 
 Share = Sequence[Sequence[LoggedCompletion]]  # of one process, in groups
 
@@ -40,6 +40,11 @@ class LoggedRun:
     def completions(self) -> list[LoggedCompletion]:
         """All of them, in the order of rollouts, processes, groups and places."""
         return [completion for rollout in self.rollouts for completion in rollout.completions]
+
+    @property
+    def pays_divergence(self) -> bool:
+        """Whether the divergence from the reference is taken off the totals."""
+        return self.stage.kl_in == "reward" and self.stage.beta > 0
 
     def completion(self, logged: LoggedCompletion) -> Completion:
         """A completion as a reward takes it, with what it was given."""
@@ -88,7 +93,35 @@ def logged_run(path: Path) -> LoggedRun:
             f"run={path}: {len(unknown)} samples of its log are not in split={config.stage.split} of "
             f"dataset={config.dataset.name}, the first: {min(unknown)}"
         )
+    for rollout in rollouts:
+        for share in rollout.shares:
+            _require_credit(run, [logged for group in share for logged in group])
     return run
+
+
+def _require_credit(run: LoggedRun, share: Sequence[LoggedCompletion]) -> None:
+    """Refuse a share in which what stands between totals and advantages is not there as the run has it.
+
+    Raises:
+        TrackingError: divergences, or who was dealt whose total.
+    """
+    place = f"{run.folder.completions_of(share[0].process)}: rollout {share[0].rollout}"
+    paid, dealt = (sum(value is not None for value in of) for of in (
+        [logged.divergence for logged in share], [logged.dealt_from for logged in share],
+    ))  # fmt: skip
+    if paid != len(share) * run.pays_divergence:
+        raise TrackingError(
+            f"{place}: {paid} of {len(share)} completions have a divergence, and the run has stage.kl_in="
+            f"{run.stage.kl_in} stage.beta={run.stage.beta:g}; restore the file"
+        )
+    is_dealt = run.stage.shuffle_rewards
+    if dealt != len(share) * is_dealt or (
+        is_dealt and sorted(logged.dealt_from or 0 for logged in share) != list(range(len(share)))
+    ):
+        raise TrackingError(
+            f"{place}: dealt_from does not give each completion the total of another one, once, as "
+            f"stage.shuffle_rewards={str(is_dealt).lower()} has it; restore the file"
+        )
 
 
 def rewarded(run: LoggedRun, reward: RewardConfig) -> Iterator[Rewarded]:

@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, rewarded
-from pathvlm_r1.evaluation import LoggedCompletion, LoggedRollout
+from pathvlm_r1.evaluation import LoggedCompletion
 from pathvlm_r1.tracking import TrackingError
 
 ADVANTAGE_TOLERANCE = 1e-12  # relative and absolute: sums in float64 may go another way on another device
@@ -43,11 +41,7 @@ def verify_rewards(run: LoggedRun, *, steps: int | None = None) -> str:
     path = run.folder.completions_of(0)
     if steps is not None and run.rollouts[-1].step != steps:
         raise TrackingError(f"{path}: ends at step {run.rollouts[-1].step} of {steps}; lines are missing")
-    found = [
-        mismatch
-        for one in rewarded(run, run.config.reward)
-        for mismatch in (*_out_of_place(run, one.rollout), *_differing(one))
-    ]
+    found = [mismatch for one in rewarded(run, run.config.reward) for mismatch in _differing(one)]
     if found:
         first, counts = found[0], Counter(mismatch.what for mismatch in found)
         logged = first.logged
@@ -65,7 +59,7 @@ def _sentence(run: LoggedRun) -> str:
     taken = ["the judge's verdicts"] if reward.process is not None else []
     taken += ["the encoder's similarities"] if reward.image_text_alignment is not None else []
     taken += [f"the scores of {name}" for name in reward.own]
-    taken += ["divergences"] if _pays_divergence(run) else []
+    taken += ["divergences"] if run.pays_divergence else []
     taken += ["who was dealt whose reward at random"] if run.stage.shuffle_rewards else []
     from_log = f"; taken from the log: {', '.join(taken)}" if taken else ""
     return (
@@ -74,43 +68,25 @@ def _sentence(run: LoggedRun) -> str:
     )
 
 
-def _pays_divergence(run: LoggedRun) -> bool:
-    return run.stage.kl_in == "reward" and run.stage.beta > 0
-
-
-def _out_of_place(run: LoggedRun, rollout: LoggedRollout) -> Iterator[_Mismatch]:
-    """What stands between totals and advantages where it should not, or does not where it should."""
-    for share in rollout.shares:
-        flat = [logged for group in share for logged in group]
-        for logged in flat:
-            if (logged.divergence is not None) != _pays_divergence(run):
-                yield _Mismatch(logged, "divergence", logged.divergence, f"stage.kl_in={run.stage.kl_in}")
-        dealt = [logged.dealt_from for logged in flat]
-        expected = list(range(len(flat))) if run.stage.shuffle_rewards else [None] * len(flat)
-        if sorted(dealt, key=lambda place: -1 if place is None else place) != expected:
-            yield _Mismatch(
-                flat[0], "dealt_from", dealt, f"stage.shuffle_rewards={run.stage.shuffle_rewards}, each once"
-            )
-
-
 def _differing(one: Rewarded) -> Iterator[_Mismatch]:
+    """Of one rollout: terms before totals and totals before advantages, which follow from them, also those of peers."""
+    yield from _differing_terms(one)
+    for name, given in {"total": one.total, "counted": one.counted}.items():
+        for logged, value in zip(one.rollout.completions, given.flatten().tolist(), strict=True):
+            if (was := getattr(logged, name)) != value:
+                yield _Mismatch(logged, name, was, value)
+    for logged, value in zip(one.rollout.completions, one.advantages.flatten().tolist(), strict=True):
+        if not math.isclose(logged.advantage, value, rel_tol=ADVANTAGE_TOLERANCE, abs_tol=ADVANTAGE_TOLERANCE):
+            yield _Mismatch(logged, "advantage", logged.advantage, value)
+
+
+def _differing_terms(one: Rewarded) -> Iterator[_Mismatch]:
+    given = {name: values.flatten().tolist() for name, values in one.terms.items()}
     for place, logged in enumerate(one.rollout.completions):
-        if list(logged.terms) != list(one.terms):
-            yield _Mismatch(logged, "terms", list(logged.terms), list(one.terms))
+        if list(logged.terms) != list(given):
+            yield _Mismatch(logged, "terms", list(logged.terms), list(given))
             continue
-        for name, values in one.terms.items():
-            was, given = logged.terms[name].value, _known(values, place)
-            if was != given:
-                yield _Mismatch(logged, name, was, given)
-        pairs = {"total": (logged.total, one.total), "counted": (logged.counted, one.counted)}
-        for name, (kept, values) in pairs.items():
-            if kept != values.flatten()[place].item():
-                yield _Mismatch(logged, name, kept, values.flatten()[place].item())
-        advantage = float(one.advantages.flatten()[place])
-        if not math.isclose(logged.advantage, advantage, rel_tol=ADVANTAGE_TOLERANCE, abs_tol=ADVANTAGE_TOLERANCE):
-            yield _Mismatch(logged, "advantage", logged.advantage, advantage)
-
-
-def _known(values: Tensor, place: int) -> float | None:
-    value = float(values.flatten()[place])
-    return None if math.isnan(value) else value
+        for name, values in given.items():
+            value = None if math.isnan(values[place]) else values[place]
+            if (was := logged.terms[name].value) != value:
+                yield _Mismatch(logged, name, was, value)
