@@ -50,6 +50,7 @@ benchmark: setup  ## steps against TRL, log-probs and scaling, 40 minutes on 2 c
 	$(PYTHON) benchmarks/step_picture.py
 	$(PYTHON) benchmarks/logprobs.py
 	$(PYTHON) benchmarks/scaling.py
+	$(PYTHON) benchmarks/judge_overlap.py
 
 study:  ## print the commands of the recorded studies
 	@echo "# experiments/demo: three seeds, the fair baseline, the negative control"

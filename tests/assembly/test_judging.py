@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 from composing import changed
+from omegaconf import OmegaConf
 from written_completions import CONTRACT
 
 from pathvlm_r1.assembly.identity import run_hash
 from pathvlm_r1.assembly.judging import judge_of, require_judge, show_judge_plan, with_typed_limits
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, TrainConfig
-from pathvlm_r1.reward import Missing, OracleJudge
-from pathvlm_r1.reward.judges import Budget
+from pathvlm_r1.reward import Missing, OracleJudge, Rule
+from pathvlm_r1.reward.judges import Budget, NoisyJudge, OpenAIJudge, RulesJudge, Tie
 
 SMALL = {
     "dataset.splits": {"sft": 6, "rl": 40, "validation": 5, "test": 6}, "stage.prompts_per_step": 4,
@@ -125,3 +126,89 @@ def test_without_dry_run_nothing_is_said(capsys):
 def test_a_dry_run_of_what_pays_no_judge_is_refused(choice):
     with pytest.raises(ConfigError, match=r"judge\.dry_run=true: .*pays no judge"):
         show_judge_plan(changed("train", ["judge=openai", choice], {"judge.dry_run": True}))
+
+
+PANEL = ["judge=panel", "+judge@judge.members.paid=openai"]
+
+
+def panel(*choices, **values):
+    """A configuration with a panel; values of its paid member, but for `of_panel`."""
+    of_panel = values.pop("of_panel", {})
+    typed = {f"judge.members.paid.{key}": value for key, value in values.items()}
+    return changed("train", [*PANEL, *choices], SMALL | typed | {f"judge.{key}": of_panel[key] for key in of_panel})
+
+
+def checked_panel(**values):
+    return TrainConfig.checked(panel(**values))
+
+
+def test_a_panel_is_built_of_its_members_with_its_rule():
+    values = {"rule": "mean", "tie": "lenient", "quorum": 3, "members.noisy.seed": 5}
+    judge = judge_of(checked_panel(api_key_env=None, requests_per_minute=60, of_panel=values).judge, CONTRACT, 2)
+    assert list(judge.members) == ["oracle", "rules", "noisy", "paid"]
+    assert (judge.rule, judge.tie, judge.quorum) == (Rule.MEAN, Tie.LENIENT, 3)
+    assert [type(member) for member in judge.members.values()] == [OracleJudge, RulesJudge, NoisyJudge, OpenAIJudge]
+    assert judge.members["paid"].client.endpoint.spacing == 2.0
+    noisy = judge.members["noisy"]
+    assert (noisy.name, noisy.seed, noisy.rates["definition_error"].false_absent) == ("noisy_20", 5, 0.2)
+    assert isinstance(noisy.judge, OracleJudge)
+
+
+def test_a_noisy_judge_wraps_the_judge_that_is_named():
+    judge = judge_of(
+        TrainConfig.checked(changed("train", ["judge=noisy_40"], {"judge.judge": "rules"})).judge, CONTRACT
+    )
+    assert isinstance(judge.judge, RulesJudge)
+    assert isinstance(judge_of(TrainConfig.checked(changed("train", ["judge=rules"], {})).judge, CONTRACT), RulesJudge)
+
+
+def test_a_panels_member_without_its_key_is_refused_by_its_place(monkeypatch):
+    monkeypatch.delenv("JUDGE_KEY", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        require_judge(checked_panel(api_key_env="JUDGE_KEY").judge)
+    assert str(caught.value).startswith(
+        "judge.members.paid.api_key_env=JUDGE_KEY: this environment variable is not set"
+    )
+    assert "or set judge.members.paid.api_key_env=null" in str(caught.value)
+    with pytest.raises(ConfigError, match=r"judge\.members\.paid\.prompt=v9: one of process_events_v1"):
+        require_judge(checked_panel(prompt="v9").judge)
+
+
+def test_how_a_member_is_asked_does_not_tell_runs_apart_and_what_a_panel_is_does():
+    wanted = run_hash(checked_panel(), [])
+    assert run_hash(checked_panel(concurrency=2, max_cost=9.0, of_panel={"dry_run": True}), []) == wanted
+    others = [checked_panel(reference="hidden"), *(checked_panel(of_panel=values) for values in (
+        {"rule": "mean"}, {"tie": "lenient"}, {"quorum": 3}, {"members.noisy.seed": 1},
+        {"members.noisy.errors.definition_error.false_absent": 0.3},
+    ))]  # fmt: skip
+    assert len({run_hash(other, []) for other in others} | {wanted}) == len(others) + 1
+
+
+def test_a_panel_that_goes_on_takes_the_typed_limits_of_its_paid_member():
+    own, new = checked_panel(max_cost=1.0, seed=3), config(max_cost=2.0, seed=4)
+    gone_on = with_typed_limits(own, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
+    assert gone_on == checked_panel(max_cost=2.0, seed=3)
+    free = TrainConfig.checked(changed("train", ["judge=panel"], {}))
+    with pytest.raises(ConfigError, match=r"judge\.max_cost: judge=panel is that of the run, which has no such limit"):
+        with_typed_limits(free, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
+
+
+@pytest.mark.parametrize("key", ["judge.dry_run", "judge.members.paid.dry_run"])
+def test_a_dry_run_of_a_panel_counts_the_calls_of_its_paid_members(key, tmp_path, capsys):
+    second = ["+judge@judge.members.second=openai"]
+    composed = panel(*second, cache=str(tmp_path / "a.sqlite"), max_cost=100.0)
+    for name, value in {key: True, "judge.members.second.cache": str(tmp_path / "b.sqlite")}.items():
+        OmegaConf.update(composed, name, value)
+    assert show_judge_plan(composed)
+    said = capsys.readouterr().out
+    assert said.count("calls   165: 160 of rollouts, 5 of validations") == 2
+    assert "judge.members.paid=openai model=gpt-4o-2024-08-06: nothing was sent" in said
+    assert "judge.members.second=openai" in said
+    assert "judge.members.paid.max_cost=100 USD" in said
+    assert not list(tmp_path.iterdir()), "nothing is written by the plan"
+
+
+def test_a_dry_run_of_a_panel_that_costs_nothing_is_refused():
+    with pytest.raises(ConfigError, match=r"judge\.dry_run=true: stage=grpo reward=dual judge=panel pays no judge"):
+        show_judge_plan(changed("train", ["judge=panel"], {"judge.dry_run": True}))
+    assert not show_judge_plan(changed("train", ["judge=panel"], {}))

@@ -14,6 +14,8 @@ from omegaconf import OmegaConf
 from pathvlm_r1 import config
 from pathvlm_r1.config import ConfigError, DataConfig, ReportConfig, TrainConfig, run, stage
 from pathvlm_r1.data import pretraining
+from pathvlm_r1.reward import EVENTS, Rule
+from pathvlm_r1.reward.judges import Tie
 
 SCHEMAS = {
     "adapter/full": config.FullConfig,
@@ -21,8 +23,11 @@ SCHEMAS = {
     "dataset/bccd": config.BCCDConfig,
     "dataset/phantom": config.PhantomConfig,
     "evaluation": config.EvaluationConfig,
+    "judge/noisy": config.NoisyJudgeConfig,
     "judge/openai": config.OpenAIJudgeConfig,
     "judge/oracle": config.OracleJudgeConfig,
+    "judge/panel": config.PanelJudgeConfig,
+    "judge/rules": config.RulesJudgeConfig,
     "logger/csv": config.LocalLoggerConfig,
     "logger/none": config.LocalLoggerConfig,
     "logger/wandb": config.WandbLoggerConfig,
@@ -113,7 +118,7 @@ def paths_of_yaml(values: object, prefix: str = "") -> set[str]:
 
 def paths_of_schema(schema: object, values: object, prefix: str = "") -> set[str]:
     """Every key that a dataclass has; below a mapping, those of the file, and nothing of what it leaves out."""
-    if get_origin(schema) is not tuple:
+    if get_origin(schema) not in (tuple, Mapping):
         schema = next((member for member in get_args(schema) if is_dataclass(member)), schema)
     if not is_dataclass(schema):
         return paths_of_yaml(values, prefix)
@@ -195,6 +200,9 @@ def test_names_that_stand_in_two_places_agree():
     readiness, grpo = composed("eval", "task=rl_readiness"), composed("train", "stage=grpo").stage
     assert (readiness.split, readiness.group_size) == (grpo.split, grpo.group_size)
     assert (readiness.temperature, readiness.prompts_per_step) == (grpo.temperature, grpo.prompts_per_step)
+    assert config.JUDGED_EVENTS == EVENTS
+    for rule, name in ((Rule, "rule"), (Tie, "tie")):
+        assert get_args(get_type_hints(config.PanelJudgeConfig)[name]) == tuple(rule)
     kinds = [get_args(get_type_hints(member)["kind"]) for member in get_args(config.DatasetConfig)]
     assert {kind for names in kinds for kind in names} == set(run.JUDGES_BY_DATASET)
 

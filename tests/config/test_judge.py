@@ -1,7 +1,8 @@
-"""The ranges of a judge that is asked over a network: each refusal names the key, before anything is sent."""
+"""The ranges of judges: each refusal names the key as it is typed, before anything is sent."""
 
 import pytest
-from composing import changed, composed, message_of
+from composing import CONF, changed, composed, message_of
+from hydra.errors import ConfigCompositionException
 
 from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, OpenAIJudgeConfig, TrainConfig, refuse_unread
 
@@ -79,3 +80,71 @@ def test_supervised_training_asks_no_judge_that_costs_money():
     with pytest.raises(ConfigError, match="judge: stage=sft asks no judge that costs money"):
         refuse_unread(typed, composed("train", *typed))
     refuse_unread(("stage=grpo", "judge=openai"), composed("train", "stage=grpo", "judge=openai"))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1])
+@pytest.mark.parametrize("name", ["train", "eval"])
+def test_an_error_rate_that_is_no_probability_is_refused(name, rate):
+    key = "judge.errors.option_elimination.false_present"
+    message = message_of(name, ["judge=noisy_10"], {key: rate})
+    assert message == f"{key}={rate}: from 0 to 1, a probability"
+
+
+def test_a_noisy_judge_has_a_seed_and_garbles_one_that_costs_nothing():
+    assert message_of("train", ["judge=noisy"], {"judge.seed": -1}) == "judge.seed=-1: 0 or more, a seed"
+    message = message_of("train", ["judge=noisy"], {"judge.judge": "openai"})
+    assert message == "judge.judge=openai: one of oracle, rules"
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "errors"),
+    [
+        ("noisy", (0.0, 0.0), (0.0, 0.0)),
+        *((f"noisy_{percent}", (percent / 100,) * 2, (percent / 100,) * 2) for percent in (10, 20, 30, 40)),
+        ("noisy_lenient_40", (0.4, 0.0), (0.0, 0.4)),
+    ],
+)
+def test_a_preset_has_the_rates_of_its_name_and_is_recorded_under_it(preset, steps, errors):
+    judge = TrainConfig.checked(composed("train", f"judge={preset}")).judge
+    rates = [(rates.false_present, rates.false_absent) for rates in judge.errors.values()]
+    assert rates == [steps] * 3 + [errors] * 3
+    assert (judge.name, judge.judge, judge.seed) == (preset, "oracle", 0)
+
+
+PANEL = ["judge=panel", "+judge@judge.members.paid=openai"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "values", "message"),
+    [
+        (["judge=panel", "~judge@judge.members.rules", "~judge@judge.members.noisy"], {},
+         "judge.members=[oracle]: at least 2 judges: a panel of one is that judge; add one with "
+         "+judge@judge.members.NAME=CHOICE"),
+        (["judge=panel"], {"judge.quorum": 0}, "judge.quorum=0: from 1 to the 3 members"),
+        (["judge=panel"], {"judge.quorum": 4}, "judge.quorum=4: from 1 to the 3 members"),
+        (["judge=panel"], {"judge.tie": "random"}, "judge.tie=random: one of strict, lenient"),
+        (["judge=panel"], {"judge.rule": "median"}, "judge.rule=median: one of majority, mean"),
+        (["judge=panel"], {"judge.members.noisy.errors.definition_error.false_absent": 2},
+         "judge.members.noisy.errors.definition_error.false_absent=2.0: from 0 to 1, a probability"),
+        (["judge=panel"], {"judge.members.rules.name": "panel"}, "judge.members.rules.name=panel: one of oracle, none, "
+         "rules, noisy, noisy_10, noisy_20, noisy_30, noisy_40, noisy_lenient_40, openai"),
+        (PANEL, {"judge.members.paid.max_cost": -1}, "judge.members.paid.max_cost=-1.0: 0 or more, USD"),
+        (PANEL, {"judge.members.paid.model": "own"}, "judge.members.paid.model=own: needs one price: "
+         "judge.members.paid.prices='[{model: own, input: 2.5, output: 10.0}]'"),
+    ],
+)  # fmt: skip
+def test_a_panel_and_its_members_are_refused_by_the_keys_that_are_typed(choices, values, message):
+    assert message_of("train", choices, values) == message
+
+
+def test_a_member_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("train", "judge=panel", "+judge@judge.members.third=wise")
+    assert all(path.stem in str(caught.value) for path in (CONF / "judge").glob("*.yaml"))
+
+
+def test_supervised_training_asks_no_panel_that_costs_money():
+    with pytest.raises(ConfigError, match="judge: stage=sft asks no judge that costs money"):
+        refuse_unread(("stage=sft", *PANEL), composed("train", "stage=sft", *PANEL))
+    refuse_unread(("stage=sft", "judge=panel"), composed("train", "stage=sft", "judge=panel"))
+    refuse_unread(PANEL, composed("train", *PANEL))

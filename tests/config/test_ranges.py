@@ -141,6 +141,12 @@ def test_so_is_one_of_another_choice(choice, key, value, rule):
     assert message_of("train", [choice], {key: value}) == f"{key}={typed(value)}: {rule}"
 
 
+def test_rollouts_are_not_sampled_ahead_where_they_may_be_sampled_anew():
+    assert message_of("train", ["stage=grpo"], {"rollout.async_judge": True, "stage.resample_rounds": 2}) == (
+        "rollout.async_judge=true: false beside stage.resample_rounds, which sample anew once the rewards are known"
+    )
+
+
 def test_shares_are_not_negative_and_sum_to_one():
     assert message_of("train", [], {"dataset.style_shares.terse": 0.2}) == (
         "dataset.style_shares={terse: 0.2, partial: 0.1, complete: 0.6}: shares sum to 1, these to 0.9"
@@ -186,20 +192,38 @@ def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
 def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeypatch):
     assert message_of(name, [], {"judge.name": "none"}) == (
         "judge=none: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: oracle, openai. Or take a reward without it: reward=accuracy_format"
+        "judges that can: oracle, rules, openai. Or take a reward without it: reward=accuracy_format"
     )
     without = changed(name, ["reward=accuracy_format"], {"judge.name": "none"})
     assert ENTRY_POINTS[name].checked(without).judge.name == "none"
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())  # a kind without a findings table
     assert message_of(name, [], {}) == (
         "judge=oracle: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: openai. Or take a reward without it: reward=accuracy_format"
+        "judges that can: rules, openai. Or take a reward without it: reward=accuracy_format"
     )
 
 
 def test_a_judge_that_looks_itself_scores_any_dataset(monkeypatch):
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
-    assert TrainConfig.checked(changed("train", ["judge=openai"], {})).judge.name == "openai"
+    for judge in ("openai", "rules"):
+        assert TrainConfig.checked(changed("train", [f"judge={judge}"], {})).judge.name == judge
+
+
+@pytest.mark.parametrize(
+    ("choice", "key"),
+    [("noisy_10", "judge.judge=oracle"), ("panel", "judge.members.oracle=oracle, judge.members.noisy")],
+)
+def test_a_judge_that_relies_on_the_oracle_scores_what_the_oracle_can(choice, key, monkeypatch):
+    assert TrainConfig.checked(changed("train", [f"judge={choice}"], {})).judge.name == choice
+    monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
+    message = message_of("train", [f"judge={choice}"], {})
+    assert message.startswith(key)
+    assert "cannot score the process term of reward=dual on dataset=phantom; judges that can: rules, openai" in message
+    of_rules = {
+        "noisy_10": {"judge.judge": "rules"},
+        "panel": {"judge.members.oracle.name": "rules", "judge.members.noisy.judge": "rules"},
+    }
+    assert TrainConfig.checked(changed("train", [f"judge={choice}"], of_rules[choice])).judge.name == choice
 
 
 def test_the_papers_fallback_is_refused_where_each_term_is_standardised_by_itself():

@@ -28,7 +28,12 @@ from pathvlm_r1.config import stage
         ("logger.group", 3, "logger.group=3: expected text (str) or null, got int"),
         ("reward.missing", "zero", "reward.missing=zero: one of group_mean, drop_term, stop, paper"),
         ("reward.process", 1, "reward.process=1: expected a group of keys, got int"),
-        ("judge.name", "gpt", "judge.name=gpt: one of oracle, none, openai"),
+        (
+            "judge.name",
+            "gpt",
+            "judge.name=gpt: one of oracle, none, rules, noisy, noisy_10, noisy_20, noisy_30, "
+            "noisy_40, noisy_lenient_40, openai, panel",
+        ),
         (
             "objective.surrogate.epsilon_low",
             "x",
@@ -70,7 +75,7 @@ def test_unknown_keys_are_listed_together():
         "3 keys that nothing reads:\n"
         "  dataset.splits.train is not a key. Keys of dataset.splits: sft, rl, validation, test\n"
         "  judge.model is not a key. Keys of judge: name\n"
-        "  rollout.batch is not a key. Keys of rollout: name, rows_per_batch"
+        "  rollout.batch is not a key. Keys of rollout: name, rows_per_batch, async_judge"
     )
 
 

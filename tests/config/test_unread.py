@@ -19,6 +19,7 @@ def refusal(name, *typed):
         (["stage=sft", "objective=dr_grpo"], "objective", "stage=sft does not read it"),
         (["stage=sft", "objective.kl._partial_=true"], "objective.kl._partial_", "stage=sft does not read it"),
         (["stage=sft", "model.recipe.grpo.max_steps=3"], "model.recipe.grpo.max_steps", "stage=sft does not read it"),
+        (["stage=sft", "rollout.async_judge=true"], "rollout.async_judge", "stage=sft does not read it"),
         (["stage=grpo", "evaluation=sampled"], "evaluation", "stage=grpo does not read it"),
         (["stage=pretrain", "reward=accuracy"], "reward", "stage=pretrain does not read it"),
         (["stage=sft", "stage.parent_seed=3"], "stage.parent_seed", "stage.init=base looks for no parent"),

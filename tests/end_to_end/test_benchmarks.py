@@ -72,3 +72,14 @@ def test_a_series_has_its_sizes_and_its_slope_and_two_processes_share_a_step(tmp
     assert set(record["slopes"]["group_size"]) == {"rollout", "reward", "log_probs", "update", "total"}
     assert set(record["processes"]) == {"1", "2"}
     assert "group_size" in shown
+
+
+def test_a_judge_is_waited_for_less_where_rollouts_are_sampled_ahead(tmp_path):
+    """Seconds are not asserted, but of what they are: the waiting run waits for every answer in full."""
+    out = tmp_path / "overlap.json"
+    shown = script(tmp_path, "judge_overlap", "--quick", "--latency", "0.4", "--threads", "1", "--out", str(out))
+    record = json.loads(out.read_text())
+    assert 12 < record["requests"] <= 2 * (3 * 4 + 1), "those of two runs with a validation each, equal ones once"
+    assert record["phases"]["waiting"]["reward"] >= 0.4
+    assert record["gain"] == record["seconds"]["waiting"] / record["seconds"]["ahead"]
+    assert f"{record['gain']:.2f} times" in shown

@@ -34,6 +34,7 @@ CASES = {
     "sft with dropout": (SFTModule, (*SFT, "adapter=lora", "adapter.dropout=0.5", "stage.learning_rate=1e-2")),
     "grpo": (GRPOModule, GRPO),
     "grpo, two passes": (GRPOModule, (*GRPO, "stage.num_iterations=2")),
+    "grpo, rollouts sampled ahead": (GRPOModule, (*GRPO, "rollout.async_judge=true")),
     "grpo with lora, two minibatches": (GRPOModule, (*GRPO, "stage.minibatches=2", "adapter=lora")),
 }
 

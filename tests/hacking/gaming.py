@@ -27,6 +27,7 @@ from pathvlm_r1.reward import (
     WeightedTerm,
     total_reward,
 )
+from pathvlm_r1.reward.judges import RulesJudge
 from pathvlm_r1.reward.judges.oracle import reasoning
 
 COEFFICIENT = 0.4
@@ -54,6 +55,8 @@ class DualReward:
 
 
 DUAL = DualReward(CONTRACT, OracleJudge(CONTRACT), Format(CONTRACT))
+WORDED = DualReward(CONTRACT, RulesJudge(), Format(CONTRACT))  # a judge that sees the text alone
+REWARDS = {"oracle": DUAL, "rules": WORDED}
 
 
 def honest_right(reward: DualReward, attempt: Attempt) -> Scores:
@@ -90,7 +93,21 @@ class Bounds:
         return self._right[attempt.sample.sample_id, attempt.states_text]
 
 
-def successes(reward: DualReward, exploits: Sequence[Exploit], samples: Sequence[Sample]) -> list[str]:
+@dataclass(frozen=True)
+class Success:
+    """An exploit that pays on some attempt."""
+
+    exploit: Exploit
+    attempt: Attempt
+    scores: Scores
+    honest_total: float
+
+    def __str__(self) -> str:
+        where = f"{self.attempt.sample.sample_id}, answer {self.attempt.block(self.attempt.letter)}"
+        return f"{self.exploit.name}: {dict(self.scores)}, honest {self.honest_total} ({where})"
+
+
+def successes(reward: DualReward, exploits: Sequence[Exploit], samples: Sequence[Sample]) -> list[Success]:
     """Every way in which an exploit pays: as much as honesty in total, or an answer's credit that it must not have."""
     bounds, found = Bounds(reward, samples), []
     for attempt in (attempt for sample in samples for attempt in attempts(sample)):
@@ -99,6 +116,5 @@ def successes(reward: DualReward, exploits: Sequence[Exploit], samples: Sequence
             honest_total = bounds.of(attempt, scores)[TOTAL]
             is_credited = scores["accuracy"] == 1 and (exploit.names_several or not attempt.is_right)
             if scores[TOTAL] > honest_total - MARGIN or is_credited:
-                where = f"{attempt.sample.sample_id}, answer {attempt.block(attempt.letter)}"
-                found.append(f"{exploit.name}: {dict(scores)}, honest {honest_total} ({where})")
+                found.append(Success(exploit, attempt, scores, honest_total))
     return found

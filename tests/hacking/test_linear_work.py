@@ -14,12 +14,13 @@ from wrong_gaming import united
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
 from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, concluded
+from pathvlm_r1.reward.judges import RulesJudge
 
 pytestmark = pytest.mark.medium
 
 SAMPLE = phantom_samples("histology", 2)[1]
 ATTEMPT = Attempt(SAMPLE, SAMPLE.answer, states_text=True)
-JUDGE = OracleJudge(CONTRACT)
+JUDGE, RULES = OracleJudge(CONTRACT), RulesJudge()
 
 OPTION, OTHER = SAMPLE.options[:2]
 NUMBERED = {  # no piece is said twice, so that nothing is merged
@@ -30,6 +31,7 @@ NUMBERED = {  # no piece is said twice, so that nothing is merged
     "subjects": "By definition subject {0} means glands. ",
     "conclusions": f"This is {OPTION} or {OTHER} {{0}}. ",
     "denials": "The image does not show finding {0}. The image shows no finding {0}. ",
+    "links": f"{OPTION} because of finding {{0}}. ",
     "blocks": "<answer>{0}</answer>",
     "items": "finding {0}, ",
     "letters": "({0} A ",
@@ -48,6 +50,7 @@ PIECES = [
     ".",
     " means ",
     "no no ",
+    f"{OPTION} is ",
 ]
 PIECES += [" is excluded by ", " does not show ", "The image shows ", " and ", ", ", "\x00", "\u0130", "A\n"]
 NUMBERED_TEXTS = [
@@ -77,6 +80,8 @@ READERS = {
     "claims": lambda text: (read(text), read_denials(text)),
     "judge": lambda text: JUDGE([completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")]),
     "judge of a bare text": lambda text: JUDGE([completion_of(text)]),
+    "rules": lambda text: RULES([completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")]),
+    "rules of a bare text": lambda text: RULES([completion_of(text)]),
     "reward": lambda text: DUAL(ATTEMPT, text),
     "flags": lambda text: (completion_of(text).is_looping, completion_of(text).is_empty),
 }

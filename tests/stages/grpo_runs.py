@@ -49,12 +49,12 @@ class Record:
 
 def fitted(folder, policy, *, reward=share_of_even_characters, objective=OBJECTIVE, batch=2, max_steps=None,
            reference="own", on_rollout=None, is_recorded=True, tokens=10_000, resample_rounds=0, engine=NativeEngine,
-           **changes):  # fmt: skip
+           collector=Collector, **changes):  # fmt: skip
     """A run with Lightning's own trainer; ends after `max_steps` optimiser steps, by default after the first."""
     settings = replace(SETTINGS, **{"stop_at": max_steps or 1, **changes})
     module = GRPOModule(
         policy=policy, reference=reference_of(policy) if reference == "own" else reference,
-        collector=Collector(
+        collector=collector(
             encoder=SampleEncoder(tiny_encoder(), Contract()), reward=reward,
             engine=engine(end_ids=tiny_encoder().end_ids, rows_per_batch=64),
             decoding=Decoding(8, policy.temperature), group_size=3, resample_rounds=resample_rounds,

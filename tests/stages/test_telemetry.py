@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 from graded_groups import ACCURACY, FORMAT, groups_of, rewarded
+from written_completions import FLAWLESS
 
-from pathvlm_r1.reward import Gate, Provenance, Schedule, Score, Shape, Verdict
+from pathvlm_r1.reward import EVENTS, Gate, Provenance, Schedule, Score, Shape, Verdict
 from pathvlm_r1.stages.telemetry import describe_rewards, describe_rollout
 
 WORDS = ["rrrr", "wwww", "rrwb", "celw"]
@@ -41,6 +42,26 @@ def test_verdicts_of_a_model_are_counted_with_what_they_cost_and_those_of_the_or
     assert {name: value for name, value in described.items() if "judge" in name} == {
         "grpo/judge/cost_usd": 0.5, "grpo/judge/cached": 2.0, "grpo/judge/unfound_evidence": 4.0,
     }  # fmt: skip
+
+
+def judged_by_a_panel(*members):
+    paid = Provenance(judge="openai", schema="v1", cost_usd=0.25)
+    each = {f"m{place}": Verdict(member, "judged", paid) for place, member in enumerate(members)}
+    return Score(0.5, "judged", Verdict(members[0], "judged", Provenance(judge="panel", cost_usd=9.0), members=each))
+
+
+def test_a_panels_disagreement_is_a_metric_and_its_members_cost_is_counted_once():
+    table = rewarded(groups_of("rw"))
+    other = replace(FLAWLESS, definition_error=True, option_elimination=False)
+    rows = [[judged_by_a_panel(FLAWLESS, other, None), judged_by_a_panel(FLAWLESS, FLAWLESS, FLAWLESS)]]
+    described = describe_rewards(replace(table, scores=dict(table.scores) | {"process": rows}))
+    assert described["grpo/judge/cost_usd"] == 6 * 0.25
+    shares = {name.split("/")[-1]: value for name, value in described.items() if "disagreement" in name}
+    differing = {"definition_error": 0.5, "option_elimination": 0.5}
+    assert shares == {**dict.fromkeys(EVENTS, 0.0), **differing, "disagreement": pytest.approx(1 / 6)}
+    silent = [[judged_by_a_panel(FLAWLESS, None), judged_by_a_panel(None, None)]]
+    alone = describe_rewards(replace(table, scores=dict(table.scores) | {"process": silent}))
+    assert not [name for name in alone if "disagreement" in name]
 
 
 def test_completions_that_were_cut_are_empty_or_loop_are_counted_from_the_first_rollout_on():

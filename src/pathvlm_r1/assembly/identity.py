@@ -10,7 +10,7 @@ from typing import Any
 from pathvlm_r1 import __version__
 from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
-from pathvlm_r1.config import EMBEDDED, JUDGE_LIMITS, GRPOConfig, SFTConfig, TrainConfig
+from pathvlm_r1.config import EMBEDDED, GRPOConfig, SFTConfig, TrainConfig, decisive
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
@@ -34,8 +34,8 @@ def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
         "seed": config.seed,
     }
     if isinstance(config.stage, GRPOConfig):
-        judge = {key: value for key, value in asdict(config.judge).items() if key not in JUDGE_LIMITS}
-        part |= {"objective": asdict(config.objective), "reward": asdict(config.reward), "judge": judge}
+        part |= {"objective": asdict(config.objective), "reward": asdict(config.reward)}
+        part |= {"judge": decisive(config.judge)}
     if isinstance(config.stage, SFTConfig | GRPOConfig):  # validation chooses the weights
         validation = load_samples(config.dataset, "validation")
         part |= {"validation": samples_hash(validation[: config.stage.validation_samples])}

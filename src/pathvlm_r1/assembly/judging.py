@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 
@@ -13,11 +13,39 @@ from omegaconf import DictConfig
 from rich import get_console
 
 from pathvlm_r1.assembly.datasets import load_samples
-from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, GRPOConfig, JudgeConfig, OpenAIJudgeConfig, TrainConfig
+from pathvlm_r1.config import (
+    JUDGE_LIMITS,
+    ConfigError,
+    GRPOConfig,
+    JudgeConfig,
+    NoisyJudgeConfig,
+    OpenAIJudgeConfig,
+    PanelJudgeConfig,
+    RulesJudgeConfig,
+    TrainConfig,
+    changed_within,
+    judges_within,
+    paid_judges,
+)
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
-from pathvlm_r1.reward import Completion, FinishReason, Judge, OracleJudge
-from pathvlm_r1.reward.judges import NANO, PROMPTS, Asking, Budget, Client, Endpoint, OpenAIJudge, Prompt, opened
+from pathvlm_r1.reward import Completion, FinishReason, Judge, OracleJudge, Rule
+from pathvlm_r1.reward.judges import (
+    NANO,
+    PROMPTS,
+    Asking,
+    Budget,
+    Client,
+    Endpoint,
+    ErrorRates,
+    NoisyJudge,
+    OpenAIJudge,
+    PanelJudge,
+    Prompt,
+    RulesJudge,
+    Tie,
+    opened,
+)
 
 _BYTES_PER_TOKEN = 4  # of English text, roughly
 _SAMPLED = 32  # questions that an estimate is made from
@@ -34,29 +62,39 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1) -> Jud
     Raises:
         ConfigError: its key or its prompt is not there.
     """
-    if not isinstance(config, OpenAIJudgeConfig):
-        return OracleJudge(contract)
     require_judge(config)
-    key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
-    return _openai(config, key, processes)
+    match config:
+        case PanelJudgeConfig():
+            members = {name: judge_of(member, contract, processes) for name, member in config.members.items()}
+            return PanelJudge(members=members, rule=Rule(config.rule), tie=Tie(config.tie), quorum=config.quorum)
+        case NoisyJudgeConfig():
+            wrapped: Judge = OracleJudge(contract) if config.judge == "oracle" else RulesJudge()
+            rates = {name: ErrorRates(**asdict(one)) for name, one in config.errors.items()}
+            return NoisyJudge(judge=wrapped, seed=config.seed, rates=rates, name=config.name)
+        case OpenAIJudgeConfig():
+            key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
+            return _openai(config, key, processes)
+        case RulesJudgeConfig():
+            return RulesJudge()
+        case _:
+            return OracleJudge(contract)
 
 
 def require_judge(config: JudgeConfig) -> None:
-    """Refuse a judge that cannot be asked, before anything is loaded.
+    """Refuse a judge that cannot be asked, or a panel with such a member, before anything is loaded.
 
     Raises:
         ConfigError: its key or its prompt is not there.
     """
-    if not isinstance(config, OpenAIJudgeConfig):
-        return
-    if config.prompt not in PROMPTS:
-        raise ConfigError(f"judge.prompt={config.prompt}: one of {', '.join(PROMPTS)}")
-    variable = config.api_key_env
-    if variable is not None and not os.environ.get(variable, "").strip():
-        raise ConfigError(
-            f"judge.api_key_env={variable}: this environment variable is not set; export the key of {config.url} in "
-            "it, or set judge.api_key_env=null for a server that takes none"
-        )
+    for place, judge in paid_judges(config).items():
+        if judge.prompt not in PROMPTS:
+            raise ConfigError(f"{place}.prompt={judge.prompt}: one of {', '.join(PROMPTS)}")
+        variable = judge.api_key_env
+        if variable is not None and not os.environ.get(variable, "").strip():
+            raise ConfigError(
+                f"{place}.api_key_env={variable}: this environment variable is not set; export the key of {judge.url} "
+                f"in it, or set {place}.api_key_env=null for a server that takes none"
+            )
 
 
 def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[str]) -> TrainConfig:
@@ -64,7 +102,7 @@ def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[s
 
     Args:
         config: of the run.
-        judge: of the command.
+        judge: of the command; its limits are for all judges of that name within the run's.
         typed: overrides of the command.
 
     Raises:
@@ -74,9 +112,11 @@ def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[s
     limits = [name for name in JUDGE_LIMITS if any(one.key_or_group == f"judge.{name}" for one in overrides)]
     if not limits:
         return config
-    if config.judge.name != judge.name:
+    if judge.name not in [one.name for one in judges_within(config.judge).values()]:
         raise ConfigError(f"judge.{limits[0]}: judge={config.judge.name} is that of the run, which has no such limit")
-    return replace(config, judge=replace(config.judge, **{name: getattr(judge, name) for name in limits}))
+    values = {name: getattr(judge, name) for name in limits}
+    limited = changed_within(config.judge, lambda one: replace(one, **values) if one.name == judge.name else one)
+    return replace(config, judge=limited)
 
 
 def show_judge_plan(composed: DictConfig) -> bool:
@@ -85,12 +125,14 @@ def show_judge_plan(composed: DictConfig) -> bool:
     Raises:
         ConfigError: the configuration is refused, or does not ask a judge that costs money.
     """
-    if "dry_run" not in composed.judge or not composed.judge.dry_run:  # a key of one judge among several
+    judges = (composed.judge, *(composed.judge.members.values() if "members" in composed.judge else ()))
+    if not any(one.dry_run for one in judges if "dry_run" in one):  # a key of one judge among several
         return False
     config = TrainConfig.checked(composed)
-    stage, judge = config.stage, config.judge
-    if not isinstance(stage, GRPOConfig) or not isinstance(judge, OpenAIJudgeConfig) or config.reward.process is None:
-        raise ConfigError(f"judge.dry_run=true: stage={stage.name} reward={config.reward.name} pays no judge")
+    stage, paid = config.stage, paid_judges(config.judge)
+    if not isinstance(stage, GRPOConfig) or not paid or config.reward.process is None:
+        pays_none = f"stage={stage.name} reward={config.reward.name} judge={config.judge.name} pays no judge"
+        raise ConfigError(f"judge.dry_run=true: {pays_none}")
     steps_of_rollout = stage.minibatches * stage.num_iterations
     steps = config.trainer["max_steps"]
     rollouts = ceil(steps / steps_of_rollout)
@@ -98,12 +140,17 @@ def show_judge_plan(composed: DictConfig) -> bool:
     validations = min(rollouts, ceil(steps / stage.validation_every))
     validated = validations * len(load_samples(config.dataset, "validation")[: stage.validation_samples])
     samples = load_samples(config.dataset, stage.split)[:_SAMPLED]
-    plan = _in_words(judge, samples, sampled=sampled, validated=validated, rounds=stage.resample_rounds)
-    get_console().print(plan, markup=False, highlight=False, soft_wrap=True)
+    for place, judge in paid.items():
+        plan = _in_words(
+            judge, samples, place=place, sampled=sampled, validated=validated, rounds=stage.resample_rounds
+        )
+        get_console().print(plan, markup=False, highlight=False, soft_wrap=True)
     return True
 
 
-def _in_words(judge: OpenAIJudgeConfig, samples: Sequence[Sample], *, sampled: int, validated: int, rounds: int) -> str:
+def _in_words(
+    judge: OpenAIJudgeConfig, samples: Sequence[Sample], *, place: str, sampled: int, validated: int, rounds: int
+) -> str:  # fmt: skip
     asking = _openai(judge, None, 1)
     targets = [Contract().target(sample) for sample in samples]
     asked = asking.questions(
@@ -119,11 +166,11 @@ def _in_words(judge: OpenAIJudgeConfig, samples: Sequence[Sample], *, sampled: i
             spent = store.spent / NANO
     again = f"; up to {rounds} times the rollouts' if groups are sampled anew" if rounds else ""
     return (
-        f"judge={judge.name} model={judge.model}: nothing was sent\n"
+        f"{place}={judge.name} model={judge.model}: nothing was sent\n"
         f"calls   {calls}: {sampled} of rollouts, {validated} of validations{again}\n"
         f"tokens  {ceil(calls * mean_tokens)} in, at most {calls * judge.max_tokens} out\n"
-        f"cost    {cost:.2f} USD if every answer is as long as judge.max_tokens={judge.max_tokens} allows\n"
-        f"cap     judge.max_cost={judge.max_cost:g} USD, of which {spent:.2f} are spent in {judge.cache}: "
+        f"cost    {cost:.2f} USD if every answer is as long as {place}.max_tokens={judge.max_tokens} allows\n"
+        f"cap     {place}.max_cost={judge.max_cost:g} USD, of which {spent:.2f} are spent in {judge.cache}: "
         f"{'enough' if spent + cost <= judge.max_cost else 'NOT enough, the run would stop'}"
     )
 

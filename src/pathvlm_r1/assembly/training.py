@@ -19,7 +19,7 @@ from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
-from pathvlm_r1.config import GRPOConfig, OracleJudgeConfig, PretrainConfig, SFTConfig, TrainConfig
+from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig, paid_judges
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
@@ -27,6 +27,7 @@ from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
 from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, shaped, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
+    AheadCollector,
     BestByValidation,
     Collector,
     GRPOModule,
@@ -81,7 +82,7 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
-    free = config.judge if isinstance(config.judge, OracleJudgeConfig) else None  # it chooses no weights: not paid for
+    free = None if paid_judges(config.judge) else config.judge  # it chooses no weights: not paid for
     terms = reward_terms(config.reward, encoder.contract, free)
     judged = [WeightedTerm(one.term, one.weight) for one in terms if one.term.name == "process"]  # all that it measures
     validate = _validation(config, stage, encoder, judged)
@@ -150,7 +151,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     signal = SignalCallback(watch, encoder.contract)
     terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
     steps = OptimiserSteps()
-    collector = Collector(
+    collector = (AheadCollector if config.rollout.async_judge else Collector)(
         encoder=encoder,
         engine=engine_of(config.rollout, loaded.encoder.end_ids),
         decoding=Decoding(config.model.max_completion_tokens, stage.temperature),

@@ -3,7 +3,23 @@
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
-from pathvlm_r1.config.judge import JUDGE_LIMITS, JudgeConfig, OpenAIJudgeConfig, OracleJudgeConfig, PriceConfig
+from pathvlm_r1.config.judge import (
+    JUDGE_LIMITS,
+    JUDGED_EVENTS,
+    ErrorRatesConfig,
+    JudgeConfig,
+    MemberConfig,
+    NoisyJudgeConfig,
+    OpenAIJudgeConfig,
+    OracleJudgeConfig,
+    PanelJudgeConfig,
+    PriceConfig,
+    RulesJudgeConfig,
+    changed_within,
+    decisive,
+    judges_within,
+    paid_judges,
+)
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
@@ -29,6 +45,7 @@ from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
+    "JUDGED_EVENTS",
     "JUDGE_LIMITS",
     "RANDOM_6M",
     "UNREAD_BY_STAGE",
@@ -40,6 +57,7 @@ __all__ = [
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
+    "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
     "FormatConfig",
@@ -50,11 +68,14 @@ __all__ = [
     "LocalLoggerConfig",
     "LocalRolloutConfig",
     "LoggerConfig",
+    "MemberConfig",
     "ModelConfig",
+    "NoisyJudgeConfig",
     "ObjectiveConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
     "OwnTermConfig",
+    "PanelJudgeConfig",
     "PhantomConfig",
     "PredictConfig",
     "PretrainConfig",
@@ -64,14 +85,19 @@ __all__ = [
     "ReportConfig",
     "RewardConfig",
     "RolloutConfig",
+    "RulesJudgeConfig",
     "SFTConfig",
     "StageConfig",
     "TermConfig",
     "TrainConfig",
     "VLLMRolloutConfig",
     "WandbLoggerConfig",
+    "changed_within",
+    "decisive",
     "found_target",
     "has_key",
+    "judges_within",
+    "paid_judges",
     "recorded",
     "refuse_unread",
     "trainer_keys",

@@ -15,6 +15,7 @@ class LocalRolloutConfig:
 
     name: Literal["native", "hf"]
     rows_per_batch: int
+    async_judge: bool
 
     def __post_init__(self) -> None:
         require(self.rows_per_batch >= 1, "rollout.rows_per_batch", self.rows_per_batch, "at least 1 completion")
@@ -42,6 +43,7 @@ class VLLMRolloutConfig:
     url: str
     model: str
     rows_per_batch: int
+    async_judge: bool
     timeout_seconds: float
     attempts: int
     weight_sync: Literal["none", "adapter", "reload"]

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
-from pathvlm_r1.config.judge import JudgeConfig
+from pathvlm_r1.config.judge import JudgeConfig, deciders, require_judge_ranges
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import RewardConfig
@@ -23,7 +23,7 @@ from pathvlm_r1.data import LETTERS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
-JUDGES_OF_ALL = ("openai",)  # which look at the picture themselves
+JUDGES_OF_ALL = ("rules", "openai")  # which need none
 
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {
@@ -102,6 +102,9 @@ class TrainConfig:
         folder, rule = self.model.feature_folder, "null beside adapter.train_vision=true, which changes the features"
         require(folder is None or not is_vision_trained, "model.feature_folder", folder, rule)
         _require_judge(self.reward, self.judge, self.dataset)
+        rule = "false beside stage.resample_rounds, which sample anew once the rewards are known"
+        is_resampling = isinstance(self.stage, GRPOConfig) and self.stage.resample_rounds > 0
+        require(not (self.rollout.async_judge and is_resampling), "rollout.async_judge", self.rollout.async_judge, rule)
         is_summed = self.objective.total == "summed"
         rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
         require(is_summed or self.reward.missing != "paper", "reward.missing", self.reward.missing, rule)
@@ -286,9 +289,11 @@ def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capabil
 
 
 def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
+    require_judge_ranges(judge)
     able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
-    if reward.process is not None and judge.name not in able:
+    unable = [f"{key}={name}" for key, name in deciders(judge).items() if name not in able]
+    if reward.process is not None and unable:
         raise ConfigError(
-            f"judge={judge.name}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
+            f"{', '.join(unable)}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
             f"judges that can: {', '.join(able)}. Or take a reward without it: reward=accuracy_format"
         )

@@ -16,16 +16,16 @@ from pathvlm_r1.config.run import TrainConfig
 # Groups and keys that a stage has no use for.
 UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
     "pretrain": ("dataset", "objective", "reward", "judge", "rollout", "evaluation", "model.recipe"),
-    "sft": ("objective", "model.recipe.grpo"),
+    "sft": ("objective", "model.recipe.grpo", "rollout.async_judge"),
     "grpo": ("evaluation",),  # the recipe of SFT is that of its parent
 }
 UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
-    "evaluate": ("model.recipe",),
+    "evaluate": ("model.recipe", "rollout.async_judge"),
     "rl_readiness": (
         "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
-        "model.recipe.grpo.rows_per_forward",
+        "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
-    "predict": ("dataset", "reward", "judge", "output", "model.recipe"),
+    "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
 # Everything but `resume`, and everything but that and the limits of a judge that has some.
@@ -84,10 +84,16 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
 def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
     stage = composed.stage.name
     yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-    if stage == "sft" and composed.judge.name == "openai":
+    if stage == "sft" and _costs_money(composed.judge):
         yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+
+
+def _costs_money(judge: DictConfig) -> bool:
+    """Whether it, or a member of it, may; nothing is checked yet."""
+    members = judge.members.values() if "members" in judge else ()
+    return any(one.name == "openai" for one in (judge, *members))
 
 
 def _is_within(key: str, part: str) -> bool:

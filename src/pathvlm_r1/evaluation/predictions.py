@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import Completion, Score
+from pathvlm_r1.reward import Completion, Score, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,8 @@ class Prediction:
     completion_tokens: int
     is_capped: bool
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
-    judged_by: dict[str, object] | None = None  # who decided the events, under which versions
-    scores: dict[str, float | None] | None = (
-        None  # raw, of every reward term by name; None in what older versions wrote
-    )
+    judged_by: dict[str, object] | None = None  # who decided the events, under which versions; of a panel, how each
+    scores: dict[str, float | None] | None = None  # raw, of every reward term; None in what older versions wrote
 
 
 def predict(
@@ -66,9 +64,21 @@ def predict(
         completion_tokens=completion.token_count,
         is_capped=completion.is_capped,
         likeliest_letter=None if sample.is_open else likeliest_letter,
-        judged_by=None if verdict is None else asdict(verdict.provenance),
+        judged_by=None if verdict is None else _judged_by(verdict),
         scores={name: score.value for name, score in scores.items()},
     )
+
+
+def _judged_by(verdict: Verdict) -> dict[str, object]:
+    """Provenance; of a panel also its rule, what each member decided, and the share of pairs that differ by event."""
+    described = asdict(verdict.provenance)
+    if verdict.members:
+        described |= {"rule": verdict.rule, "disagreement": verdict.disagreement}
+        described["members"] = {
+            name: {**asdict(member.provenance), "events": member.events and asdict(member.events)}
+            for name, member in verdict.members.items()
+        }
+    return described
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:

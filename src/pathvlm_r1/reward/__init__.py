@@ -6,7 +6,7 @@ from pathvlm_r1.reward.consistency import AnswerConsistency, concluded
 from pathvlm_r1.reward.judges import JudgeError, OracleJudge
 from pathvlm_r1.reward.own_term import OwnTerm, TermError
 from pathvlm_r1.reward.penalties import LengthBand, Repetition, SoftOverlong, repeated_share
-from pathvlm_r1.reward.rubric import RubricEvents, process_score
+from pathvlm_r1.reward.rubric import EVENTS, STEPS, RubricEvents, process_score
 from pathvlm_r1.reward.shaping import By, Clip, Gate, Normalisation, Over, Schedule, Shape, shaped
 from pathvlm_r1.reward.signal import (
     AccuracyKinds,
@@ -19,9 +19,11 @@ from pathvlm_r1.reward.signal import (
 from pathvlm_r1.reward.terms import CrossModalProcess, Format, OutcomeAccuracy
 from pathvlm_r1.reward.text_similarity import TextSimilarity, token_f1
 from pathvlm_r1.reward.total import Missing, RewardTable, WeightedTerm, total_reward
-from pathvlm_r1.reward.verdict import Provenance, Verdict
+from pathvlm_r1.reward.verdict import Provenance, Rule, Verdict
 
 __all__ = [
+    "EVENTS",
+    "STEPS",
     "AccuracyKinds",
     "AnswerConsistency",
     "BatchTerm",
@@ -48,6 +50,7 @@ __all__ = [
     "RewardTable",
     "RewardTerm",
     "RubricEvents",
+    "Rule",
     "Schedule",
     "Score",
     "Shape",

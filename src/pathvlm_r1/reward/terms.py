@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
 from pathvlm_r1.reward.completion import Completion, Judge, Score
-from pathvlm_r1.reward.rubric import process_score
 from pathvlm_r1.reward.verdict import Verdict
 
 
@@ -73,7 +72,7 @@ class CrossModalProcess:
         if events is None:
             return Score(None, f"no verdict: {verdict.reason}", verdict)
         reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
-        return Score(process_score(events, self.coefficient, self.weights), reason, verdict)
+        return Score(verdict.score(self.coefficient, self.weights), reason, verdict)
 
 
 def _too_long(length: int) -> Score:

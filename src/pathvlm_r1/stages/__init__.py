@@ -1,5 +1,6 @@
 """Stages: the LightningModules of supervised fine-tuning (and pretraining) and of GRPO."""
 
+from pathvlm_r1.stages.ahead import AheadCollector
 from pathvlm_r1.stages.experience import Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
@@ -14,6 +15,7 @@ from pathvlm_r1.stages.validation import BestByValidation, Validate
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
+    "AheadCollector",
     "BestByValidation",
     "Collected",
     "Collector",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,8 +28,10 @@ class Collected:
     groups: list[list[Completion]]
     rewards: RewardTable
     seconds: dict[str, float]  # of the phases rollout and reward, what was sampled anew included
-    resampled: int  # groups that were sampled anew, each time counted
-    discarded_tokens: int  # of the completions that they replaced
+    resampled: int = 0  # groups that were sampled anew, each time counted
+    discarded_tokens: int = 0  # of the completions that they replaced
+    age: int = 0  # rollouts' worth of updates that the policy has taken since it sampled this
+    judging_seconds: float = 0.0  # that the reward took, where the step waited for less than that
 
     @property
     def is_capped(self) -> Tensor:
@@ -58,17 +61,34 @@ class Collector:
         """Whether the engine's log-probs are the trainer's own, but for rounding."""
         return "own_model" in self.engine.capabilities
 
-    def collect(self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator) -> Collected:
+    def collect(
+        self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, following: Sequence[Sample] = ()
+    ) -> Collected:  # fmt: skip
         """The experience of one step; where the judge ends the run, the generator is as if it had not begun.
 
         Who goes on then samples the same completions, whose verdicts are paid for.
+
+        Args:
+            policy: that samples.
+            samples: B prompts' worth.
+            generator: of the draws.
+            following: the samples of the step after this one, for who works ahead; nobody does here.
         """
+        del following
         before = generator.get_state()
         try:
             return self._collected(policy, samples, generator)
         except JudgeError:
             generator.set_state(before)
             raise
+
+    def state(self) -> dict[str, Any]:
+        """What is sampled for the next step already, for a checkpoint: nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any], samples: Sequence[Sample]) -> None:
+        """Go on with what `state` kept, for these samples."""
+        raise ValueError(f"{len(samples)} samples and {sorted(state)}: a collector that works ahead kept them")
 
     def _collected(self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator) -> Collected:
         prompts = [self.encoder.prompt(sample) for sample in samples]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from pathvlm_r1.data import Sample
-from pathvlm_r1.data.stream import Batch
+from pathvlm_r1.data.stream import Batch, ItemStream
 from pathvlm_r1.grpo import Objective, ObjectiveResult, Tokens, Totals, entropy_floor, whole_step
 from pathvlm_r1.model import Policy, PromptGroup, Reference, TokenLogProbs, token_log_probs
 from pathvlm_r1.reward import Completion, RewardTable
@@ -26,7 +25,8 @@ from pathvlm_r1.rollout import MicroBatch, Minibatch
 from pathvlm_r1.stages.experience import Collected, Collector, row_scores
 from pathvlm_r1.stages.faults import require_finite, require_own_sampler
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
-from pathvlm_r1.stages.telemetry import describe_entropy, describe_rewards, describe_rollout, describe_update
+from pathvlm_r1.stages.telemetry import describe_entropy, describe_step
+from pathvlm_r1.stages.together import gathered, reduced
 from pathvlm_r1.stages.token_budget import TokenBudget, longest_case
 
 OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
@@ -71,8 +71,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
     def __init__(
         self, *, policy: Policy, reference: Reference | None, collector: Collector,
         total: Callable[[RewardTable], Tensor], advantages: Callable[[Tensor], Tensor], objective: Objective,
-        budget: TokenBudget, settings: GRPOSettings, seed: int, folder: Path,
-        on_rollout: OnRollout,
+        budget: TokenBudget, settings: GRPOSettings, seed: int, folder: Path, on_rollout: OnRollout,
     ) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
@@ -82,6 +81,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.generator = torch.Generator().manual_seed(seed)  # on the policy's device from `on_fit_start` on
         self.seed = seed
         self._generator_state: Tensor | None = None  # of a resumed run, until its generator is there
+        self._ahead: dict[str, Any] = {}  # likewise, what its collector had sampled for the next step
         self.folder = folder
         self.on_rollout = on_rollout
 
@@ -93,9 +93,11 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         self.generator = torch.Generator(device=self.device).manual_seed(own_seed)
         if self._generator_state is not None and self.trainer.world_size == 1:  # a checkpoint holds the first one's
             self.generator.set_state(self._generator_state)
+            if self._ahead:
+                self.collector.restore(self._ahead, self.samples_of(0))
 
     def training_step(self, samples: list[Sample]) -> None:
-        collected = self.collector.collect(self.policy, samples, self.generator)
+        collected = self.collector.collect(self.policy, samples, self.generator, self.following())
         self.find_budget(collected)
         started = time.perf_counter()
         pairs = collected.rollout.pairs
@@ -112,17 +114,23 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             reference=reference if self.settings.kl_in == "loss" else None,
         )  # fmt: skip
         scored = time.perf_counter()
-        results = self.learn(minibatches)
+        results = self.learn(minibatches, is_fresh=collected.age == 0)
         seconds = collected.seconds | {"log_probs": scored - started, "update": time.perf_counter() - scored}
         self.trainer.datamodule.batches_done += 1
         self.on_rollout(self.global_step, collected.groups, collected.rewards)
-        described = describe_rollout(collected.groups, seconds)
-        described |= {
-            "grpo/resampled_groups": float(collected.resampled),
-            "grpo/discarded_tokens": float(collected.discarded_tokens),
-            "grpo/filtered": float((collected.rewards.counted & ~is_counted).sum()),
-        }
-        self.log_dict(described | describe_rewards(collected.rewards) | describe_update(results), batch_size=1)
+        filtered = int((collected.rewards.counted & ~is_counted).sum())
+        self.log_dict(describe_step(collected, results, seconds=seconds, filtered=filtered), batch_size=1)
+
+    def following(self) -> list[Sample]:
+        """The samples of the next step; none behind the last one."""
+        if self.global_step + self.settings.minibatches * self.settings.num_iterations >= self.settings.stop_at:
+            return []
+        return self.samples_of(1)
+
+    def samples_of(self, later: int) -> list[Sample]:
+        """The samples of the step after so many others, 0 for the one that comes next or is under way."""
+        stream: ItemStream = self.trainer.datamodule
+        return stream.batch(stream.batches_done + later)
 
     def find_budget(self, collected: Collected) -> None:
         """Before the first step, where running out of memory is an exception and not the end of the process."""
@@ -158,14 +166,14 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         start = self.global_rank * len(total)
         return self.advantages(everyone)[start : start + len(total)].to(total.device)
 
-    def learn(self, minibatches: Sequence[Minibatch]) -> list[ObjectiveResult]:
+    def learn(self, minibatches: Sequence[Minibatch], *, is_fresh: bool) -> list[ObjectiveResult]:
         """`num_iterations` passes over the rollout; stops inside one when the run's optimiser steps are done."""
         results: list[ObjectiveResult] = []
-        for iteration in range(self.settings.num_iterations):
+        for _ in range(self.settings.num_iterations):
             for minibatch in minibatches:
                 if self.global_step >= self.settings.stop_at:
                     return results
-                results.append(self.update(minibatch, is_on_policy=iteration == 0 and not results))
+                results.append(self.update(minibatch, is_on_policy=is_fresh and not results))
                 every = self.settings.reference_every
                 if self.reference is not None and every > 0 and self.global_step % every == 0:
                     self.reference.follow(self.policy)
@@ -192,7 +200,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         shares, scored = [], []
         batches = list(minibatch.micro_batches(self.budget.tokens))
         for index, batch in enumerate(batches):
-            with self.reduced(is_last=index == len(batches) - 1):
+            with reduced(self.trainer.strategy.model, is_last=index == len(batches) - 1):
                 current = self.current(batch.groups)
                 if is_on_policy and batch.sampler_log_probs is None:
                     self.check_sampler(current, batch)
@@ -248,20 +256,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         """[T] of every counted token of the optimiser step, all processes together."""
         counted = [(row.prompt, row.completion.token_ids) for row in minibatch.rows if row.is_counted]
         scores = row_scores(lambda groups: self.current(groups).entropy, counted, self.budget)
-        own = torch.cat([*scores, torch.zeros(0)])  # a step may have nothing that counts
-        most = int(self.all_gather(torch.tensor(len(own), device=self.device)).max())
-        filled = torch.full((most,), torch.nan, dtype=own.dtype, device=self.device)
-        filled[: len(own)] = own.to(self.device)
-        everyone: Tensor = self.all_gather(filled).flatten()
-        return everyone[~everyone.isnan()]
-
-    def reduced(self, *, is_last: bool) -> AbstractContextManager[None]:
-        """Gradients are averaged over processes at a step's last pass alone: passes may differ in number."""
-        model = self.trainer.strategy.model
-        if is_last or not hasattr(model, "no_sync"):
-            return nullcontext()
-        found: AbstractContextManager[None] = model.no_sync()
-        return found
+        return gathered(torch.cat([*scores, torch.zeros(0)]).to(self.device), self.all_gather)  # there may be none
 
     def check_sampler(self, current: TokenLogProbs, batch: MicroBatch) -> None:
         """Before the first update the trainer must find the sampler's own log-probs again."""
@@ -289,10 +284,12 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sampling_generator"] = self.generator.get_state()
+        checkpoint["ahead"] = self.collector.state()
         if self.reference is not None and self.settings.reference_every > 0:
             checkpoint["reference"] = self.reference.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._generator_state = checkpoint["sampling_generator"]
+        self._ahead = checkpoint.get("ahead", {})
         if self.reference is not None and "reference" in checkpoint:
             self.reference.load_state(checkpoint["reference"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -11,6 +12,30 @@ from torch import Tensor
 from pathvlm_r1.grpo import ObjectiveResult
 from pathvlm_r1.model import TokenLogProbs
 from pathvlm_r1.reward import Completion, RewardTable, accuracy_kinds, is_without_signal
+from pathvlm_r1.stages.experience import Collected
+
+
+def describe_step(
+    collected: Collected, results: Sequence[ObjectiveResult], *, seconds: Mapping[str, float], filtered: int
+) -> dict[str, float]:  # fmt: skip
+    """All that one rollout and the optimiser steps on it have to tell.
+
+    Args:
+        collected: the rollout with its rewards.
+        results: of the optimiser steps.
+        seconds: by phase.
+        filtered: completions that the cap cut off and that therefore left the loss.
+    """
+    return {
+        **describe_rollout(collected.groups, seconds),
+        "grpo/resampled_groups": float(collected.resampled),
+        "grpo/discarded_tokens": float(collected.discarded_tokens),
+        "grpo/filtered": float(filtered),
+        "grpo/rollout_age": float(collected.age),
+        "grpo/reward_seconds_hidden": max(0.0, collected.judging_seconds - seconds["reward"]),  # behind other work
+        **describe_rewards(collected.rewards),
+        **describe_update(results),
+    }
 
 
 def describe_rollout(groups: Sequence[Sequence[Completion]], seconds: Mapping[str, float]) -> dict[str, float]:
@@ -45,15 +70,29 @@ def describe_rewards(rewards: RewardTable) -> dict[str, float]:
 
 
 def describe_judge(rewards: RewardTable) -> dict[str, float]:
-    """What the verdicts of a language model cost, and what they rest on; nothing where none was asked."""
-    verdicts = [score.verdict for rows in rewards.scores.values() for row in rows for score in row]
-    asked = [verdict for verdict in verdicts if verdict is not None and verdict.provenance.schema is not None]
-    if not asked:
+    """What the verdicts of language models cost and rest on, and how far a panel's members differ; else nothing."""
+    scores = [score for rows in rewards.scores.values() for row in rows for score in row]
+    verdicts = [score.verdict for score in scores if score.verdict is not None]
+    asked = [one for verdict in verdicts for one in verdict.single if one.provenance.schema is not None]
+    described = _disagreement([verdict.disagreement for verdict in verdicts])
+    if asked:
+        described |= {
+            "grpo/judge/cost_usd": sum(verdict.provenance.cost_usd for verdict in asked),
+            "grpo/judge/cached": float(sum(verdict.provenance.is_cached for verdict in asked)),
+            "grpo/judge/unfound_evidence": float(sum(len(verdict.unfound) for verdict in asked)),
+        }
+    return described
+
+
+def _disagreement(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over the verdicts on which two members or more have voted, by event and over all events."""
+    voted = [share for share in shares if share]
+    if not voted:
         return {}
+    events = {name: fmean(share[name] for share in voted) for name in voted[0]}
     return {
-        "grpo/judge/cost_usd": sum(verdict.provenance.cost_usd for verdict in asked),
-        "grpo/judge/cached": float(sum(verdict.provenance.is_cached for verdict in asked)),
-        "grpo/judge/unfound_evidence": float(sum(len(verdict.unfound) for verdict in asked)),
+        "grpo/judge/disagreement": fmean(events.values()),
+        **{f"grpo/judge/disagreement/{name}": value for name, value in events.items()},
     }
 
 

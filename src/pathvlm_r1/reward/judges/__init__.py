@@ -2,9 +2,12 @@
 
 from pathvlm_r1.reward.judges.client import Client, Endpoint
 from pathvlm_r1.reward.judges.errors import JudgeError
+from pathvlm_r1.reward.judges.noisy import ErrorRates, NoisyJudge
 from pathvlm_r1.reward.judges.openai import Budget, OpenAIJudge
 from pathvlm_r1.reward.judges.oracle import OracleJudge
+from pathvlm_r1.reward.judges.panel import PanelJudge, Tie
 from pathvlm_r1.reward.judges.question import PROMPTS, Asking, Picture, Prompt
+from pathvlm_r1.reward.judges.rules import RulesJudge
 from pathvlm_r1.reward.judges.store import NANO, opened
 
 __all__ = [
@@ -14,10 +17,15 @@ __all__ = [
     "Budget",
     "Client",
     "Endpoint",
+    "ErrorRates",
     "JudgeError",
+    "NoisyJudge",
     "OpenAIJudge",
     "OracleJudge",
+    "PanelJudge",
     "Picture",
     "Prompt",
+    "RulesJudge",
+    "Tie",
     "opened",
 ]

@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pathvlm_r1.reward.rubric import RubricEvents
+from pathvlm_r1.reward.rubric import EVENTS, RubricEvents
 
 SCHEMA_VERSION = "process_events_v1"
 MAX_EVIDENCE = 512  # characters of one passage
-_EVENTS = tuple(RubricEvents.__dataclass_fields__)
 
 
 class _Finding(BaseModel):
@@ -37,8 +36,8 @@ def _schema() -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "properties": dict.fromkeys(_EVENTS, event),
-        "required": list(_EVENTS),
+        "properties": dict.fromkeys(EVENTS, event),
+        "required": list(EVENTS),
         "additionalProperties": False,
     }
 
@@ -107,11 +106,11 @@ def read(answer: Answer, text: str, *, is_voiding: bool) -> Reading:
         return Reading(None, f"not of schema {SCHEMA_VERSION}: {place}: {first['msg']}")
     except (ValueError, RecursionError) as error:
         return Reading(None, f"no JSON: {error}")
-    if found.keys() != set(_EVENTS):
+    if found.keys() != set(EVENTS):
         return Reading(None, f"not of schema {SCHEMA_VERSION}: its events are {', '.join(found)[:200]}")
     plain = _plain(text)
-    present = {name: found[name].present for name in _EVENTS}
-    unfound = tuple(name for name in _EVENTS if present[name] and not _stands(found[name].evidence, plain))
+    present = {name: found[name].present for name in EVENTS}
+    unfound = tuple(name for name in EVENTS if present[name] and not _stands(found[name].evidence, plain))
     if is_voiding:
         present |= dict.fromkeys(unfound, False)
     return Reading(RubricEvents(**present), _in_words(unfound, is_voiding=is_voiding), unfound)
