@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table
 from steps import machine
 
-ROOT = Path(__file__).parents[1]
-sys.path.extend(str(ROOT / "tests" / folder) for folder in ("reward/judges", "reward", "data"))
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("reward/judges", "reward", "data"))
 
 from fake_chat import KEY, MODEL, FakeChat, serving
 
+ROOT = Path(__file__).parents[1]
 OUT = Path(__file__).parent / "results" / "judge_overlap.json"
 PHASES = ("rollout", "reward", "log_probs", "update")
 WAYS = ("waiting", "ahead")
@@ -68,7 +68,8 @@ def measured(url: str, folder: Path, way: str, *, steps: int, threads: int, is_q
     """Seconds by phase of every step but the first of one run."""
     command = [
         sys.executable, str(ROOT / "src" / "train.py"), "stage=grpo", "stage.init=base", "judge=openai",
-        f"judge.url={url}", f"judge.api_key_env={VARIABLE}", f"judge.model={MODEL}", f"judge.prices=[{{model: {MODEL}, input: 0, output: 0}}]",
+        f"judge.url={url}", f"judge.api_key_env={VARIABLE}", f"judge.model={MODEL}",
+        f"judge.prices=[{{model: {MODEL}, input: 0, output: 0}}]",
         f"judge.concurrency={CONCURRENCY}", f"judge.cache={folder}/judge.sqlite", "logger=csv", f"output={folder}",
         f"trainer.max_steps={steps}", "stage.validation_samples=1", f"stage.validation_every={steps}",
         f"rollout.async_judge={str(way == 'ahead').lower()}", *SIZES[is_quick],

@@ -1,4 +1,4 @@
-"""Evaluate checkpoints, answer one question (`task=predict`), or say if GRPO has a signal (`task=rl_readiness`)."""
+"""Evaluate checkpoints, or answer, ask and reward by one of the tasks of `conf/task`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import answer_one, check_readiness, evaluate
-from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, refuse_unread
+from pathvlm_r1.assembly import answer_one, check_readiness, evaluate, rescore
+from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, RescoreConfig, refuse_unread
 from pathvlm_r1.entry import run, user_errors
 
 
@@ -23,6 +23,7 @@ def _print_answer(composed: DictConfig) -> None:
 TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
     "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
     "predict": _print_answer,
+    "rescore": lambda composed: rescore(RescoreConfig.checked(composed)),
     "rl_readiness": lambda composed: check_readiness(ReadinessConfig.checked(composed)),
 }
 

@@ -15,13 +15,18 @@ from pathvlm_r1.config import (
     PredictConfig,
     ReadinessConfig,
     ReportConfig,
+    RescoreConfig,
     TrainConfig,
 )
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
-TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig}
-NEEDED = {"bccd": ("dataset.root=/data/bccd",), "predict": ("image=a.png", "question=Which?", "options=[yes, no]")}
+TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
+NEEDED = {
+    "bccd": ("dataset.root=/data/bccd",),
+    "predict": ("image=a.png", "question=Which?", "options=[yes, no]"),
+    "rescore": ("completions=a.jsonl",),
+}
 
 
 @cache

@@ -1,5 +1,6 @@
 """The README's commands: every one composes and is read as a whole; those for the embedded model run, shortened."""
 
+import json
 import re
 import shlex
 
@@ -72,8 +73,13 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
             short = (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50")
         elif "dataset=phantom_ct" in typed:
             short = ("dataset.splits.test=6",)
+        elif "task=rescore" in typed:
+            lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+            given = [json.dumps({"sample_id": line["id"], "completion": line["reference"]}) for line in lines]
+            (tmp_path / "completions.jsonl").write_text("\n".join(given))
         outcome = entry(name, *typed, *short)
         assert outcome.status == 0, outcome.text
+    assert {json.loads(line)["total"] for line in (tmp_path / "rewards.jsonl").read_text().splitlines()} == {3.0}
     assert "accuracy" in (tmp_path / "outputs" / "report.md").read_text()
     assert (tmp_path / "docs" / "phantoms.png").is_file()
 

@@ -4,6 +4,8 @@ from pathvlm_r1.assembly.datasets import load_samples, named_dataset
 from pathvlm_r1.assembly.judging import show_judge_plan
 from pathvlm_r1.assembly.processes import RUN_FOLDER
 from pathvlm_r1.assembly.readiness import check_readiness
+from pathvlm_r1.assembly.references import sample_lines
+from pathvlm_r1.assembly.rescoring import rescore
 from pathvlm_r1.assembly.running import Launch, train
 from pathvlm_r1.assembly.scoring import answer_one, evaluate
 from pathvlm_r1.assembly.sweeps import what_differs
@@ -16,6 +18,8 @@ __all__ = [
     "evaluate",
     "load_samples",
     "named_dataset",
+    "rescore",
+    "sample_lines",
     "show_judge_plan",
     "train",
     "what_differs",

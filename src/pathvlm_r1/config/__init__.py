@@ -25,7 +25,6 @@ from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
-    DataConfig,
     EvalConfig,
     LocalLoggerConfig,
     LoggerConfig,
@@ -36,6 +35,7 @@ from pathvlm_r1.config.run import (
     WandbLoggerConfig,
     trainer_keys,
 )
+from pathvlm_r1.config.samples import DataConfig, RescoreConfig
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
@@ -83,6 +83,7 @@ __all__ = [
     "ProcessConfig",
     "ReadinessConfig",
     "ReportConfig",
+    "RescoreConfig",
     "RewardConfig",
     "RolloutConfig",
     "RulesJudgeConfig",

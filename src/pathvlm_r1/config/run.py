@@ -101,7 +101,7 @@ class TrainConfig:
         is_vision_trained = isinstance(self.adapter, FullConfig) and self.adapter.train_vision
         folder, rule = self.model.feature_folder, "null beside adapter.train_vision=true, which changes the features"
         require(folder is None or not is_vision_trained, "model.feature_folder", folder, rule)
-        _require_judge(self.reward, self.judge, self.dataset)
+        require_judge_of_terms(self.reward, self.judge, self.dataset)
         rule = "false beside stage.resample_rounds, which sample anew once the rewards are known"
         is_resampling = isinstance(self.stage, GRPOConfig) and self.stage.resample_rounds > 0
         require(not (self.rollout.async_judge and is_resampling), "rollout.async_judge", self.rollout.async_judge, rule)
@@ -140,7 +140,7 @@ class EvalConfig:
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
         _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
-        _require_judge(self.reward, self.judge, self.dataset)
+        require_judge_of_terms(self.reward, self.judge, self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class PredictConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> PredictConfig:
         """The configuration of `src/eval.py task=predict`, less the groups that scoring needs and this does not."""
-        return checked(cls, _without(composed, "dataset", "reward", "judge", "output"))
+        return checked(cls, without(composed, "dataset", "reward", "judge", "output"))
 
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
@@ -195,7 +195,7 @@ class ReadinessConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> ReadinessConfig:
         """The configuration of `src/eval.py task=rl_readiness`, less the keys that it does not read."""
-        return checked(cls, _without(composed, "evaluation", "output"))
+        return checked(cls, without(composed, "evaluation", "output"))
 
     def __post_init__(self) -> None:
         require_positive(self.n, "n")
@@ -206,7 +206,7 @@ class ReadinessConfig:
         require(self.out is None or bool(self.out.strip()), "out", self.out, "must not be empty; null writes no file")
         require_seed(self.seed, "seed")
         _require_engine(self.rollout, {"images": f"dataset={self.dataset.name}"})
-        _require_judge(self.reward, self.judge, self.dataset)
+        require_judge_of_terms(self.reward, self.judge, self.dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,27 +229,8 @@ class ReportConfig:
         require_positive(self.replicates, "replicates")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """A look at a dataset; the values stand in `conf/data.yaml`."""
-
-    dataset: DatasetConfig
-    task: Literal["show"]
-    split: Split
-    n: int
-    out: str
-
-    @classmethod
-    def checked(cls, composed: DictConfig) -> DataConfig:
-        """The configuration of `src/data.py`, or a `ConfigError`."""
-        return checked(cls, composed)
-
-    def __post_init__(self) -> None:
-        require_positive(self.n, "n")
-        require_text(self.out, "out")
-
-
-def _without(composed: DictConfig, *unread: str) -> DictConfig:
+def without(composed: DictConfig, *unread: str) -> DictConfig:
+    """A configuration less the keys that its schema does not have."""
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
 
 
@@ -288,7 +269,8 @@ def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capabil
     return needs | {name: f"evaluation.{name}={value:g}" for name, value in evaluation.filters.items()}
 
 
-def _require_judge(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
+def require_judge_of_terms(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
+    """Refuse a judge that cannot score the process term on a dataset."""
     require_judge_ranges(judge)
     able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
     unable = [f"{key}={name}" for key, name in deciders(judge).items() if name not in able]

@@ -25,6 +25,7 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
         "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
+    "rescore": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "seed", "output"),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 

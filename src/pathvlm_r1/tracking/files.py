@@ -21,7 +21,7 @@ class TrackingError(RuntimeError):
     """What a run keeps of itself could not be written or read; the message names the file and what to do."""
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, bring it to the disk, then give it the name `path`.
 
     Whatever goes wrong, the temporary file is removed and an older `path` stays as it was.
