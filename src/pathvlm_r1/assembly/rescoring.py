@@ -32,8 +32,8 @@ class _Line:
 def rescore(config: RescoreConfig) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
-    A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw, and
-    the total has the weights of a run's first step; within groups of one a normalised term is 0.
+    A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw,
+    and the total has the weights of a run's first step; within groups of one a normalised term is 0.
 
     Raises:
         ConfigError: `completions` or `out` cannot be used, or the reward needs what the lines lack.
