@@ -11,8 +11,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-STEPS = ("image_feature_analysis", "option_elimination", "medical_knowledge_support")  # the other events are errors
-
 
 @dataclass(frozen=True, kw_only=True)
 class RubricEvents:
