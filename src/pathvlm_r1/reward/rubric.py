@@ -54,6 +54,7 @@ class RubricEvents:
 
 
 EVENTS = tuple(field.name for field in fields(RubricEvents))  # in the order in which they are shown
+STEPS = EVENTS[:3]  # which a reasoning should have; the others are errors
 
 
 def process_score(events: RubricEvents, coefficient: float, weights: Mapping[str, float] | None = None) -> float:
