@@ -1,0 +1,55 @@
+"""A look at a dataset: a contact sheet, or lines for other programs with completions that deserve the full reward."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pathvlm_r1.assembly.datasets import load_samples, named_dataset
+from pathvlm_r1.config import DataConfig
+from pathvlm_r1.contract import Contract
+from pathvlm_r1.data.contact_sheet import modality_sheet
+from pathvlm_r1.tracking import write_atomically
+
+SHEET = "sheet.png"
+
+
+def show(config: DataConfig) -> None:
+    """Write what `src/data.py` was asked for.
+
+    Raises:
+        DatasetError: the data cannot be used.
+        TrackingError: `out` cannot be written.
+    """
+    {"sheet": _write_sheet, "jsonl": _write_lines}[config.format](config)
+
+
+def _write_sheet(config: DataConfig) -> None:
+    """The pictures of a dataset and of those out of its domain, with questions, answers and findings."""
+    datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
+    sheet = modality_sheet({dataset.name: load_samples(dataset, config.split)[: config.n] for dataset in datasets})
+    out = config.out or SHEET
+    write_atomically(Path(out), lambda partial: sheet.save(partial, format="PNG", optimize=True))
+    sys.stdout.write(f"{out}: {config.split} of {', '.join(dataset.name for dataset in datasets)}\n")
+
+
+def _write_lines(config: DataConfig) -> None:
+    """A line of JSON for each question, to a file or the screen."""
+    lines = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in _lines(config))
+    if config.out is None:
+        sys.stdout.write(lines)
+    else:
+        write_atomically(Path(config.out), lambda partial: partial.write_text(lines, encoding="utf-8"))
+
+
+def _lines(config: DataConfig) -> Iterator[dict[str, object]]:
+    """Questions with a reference in the complete style, whatever the styles of the dataset's own rationales."""
+    complete = {style: float(style == "complete") for style in config.dataset.style_shares}
+    for sample in load_samples(replace(config.dataset, style_shares=complete), config.split)[: config.n]:
+        yield {
+            "id": sample.sample_id, "question": sample.question, "options": list(sample.options),
+            "answer": sample.answer, "reference": Contract().target(sample),
+        }  # fmt: skip
