@@ -5,7 +5,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import show_dataset
+from pathvlm_r1.assembly import show
 from pathvlm_r1.config import DataConfig
 from pathvlm_r1.entry import run, user_errors
 
@@ -14,7 +14,7 @@ from pathvlm_r1.entry import run, user_errors
 def main(composed: DictConfig) -> None:
     """Write what was asked for."""
     with user_errors():
-        show_dataset(DataConfig.checked(composed))
+        show(DataConfig.checked(composed))
 
 
 if __name__ == "__main__":

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import asdict
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import answer_one, check_readiness, evaluate, rescore
+from pathvlm_r1.assembly import check_readiness, evaluate, print_answer, rescore
 from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, RescoreConfig, refuse_unread
 from pathvlm_r1.entry import run, user_errors
 
-
-def _print_answer(composed: DictConfig) -> None:
-    sys.stdout.write(json.dumps(asdict(answer_one(PredictConfig.checked(composed))), indent=2) + "\n")
-
-
 TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
     "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
-    "predict": _print_answer,
+    "predict": lambda composed: print_answer(PredictConfig.checked(composed)),
     "rescore": lambda composed: rescore(RescoreConfig.checked(composed)),
     "rl_readiness": lambda composed: check_readiness(ReadinessConfig.checked(composed)),
 }

@@ -31,7 +31,7 @@ from steps.machine import counted_flops
 # model a divergence of some 0.04; far beyond it one side bounds the exponent and the other does not.
 ADAPTER_NOISE, NOISE = 0.03, 0.01
 DESCRIBING = {
-    stage: ("describe_rollout", "describe_rewards", "describe_update", "describe_entropy"),
+    stage: ("describe_step", "describe_entropy"),
     objective: ("_described",),
 }
 UNCLIPPED = 1e9  # norm of a gradient

@@ -57,8 +57,10 @@ def weights_by_step(run):
     return [float(row["grpo/reward/format_weight"]) for row in metrics(run)]
 
 
-def test_a_scheduled_weight_follows_the_steps_also_of_a_run_that_was_interrupted(tmp_path):
-    overrides = (*TINY_GRPO, "stage.init=base", "trainer.max_steps=4", SCHEDULE)
+@pytest.mark.parametrize("ahead", ["false", "true"])
+def test_a_scheduled_weight_follows_the_steps_also_of_a_run_that_was_interrupted_or_judges_ahead(tmp_path, ahead):
+    """The weights are of the step that learns from a rollout, whenever it was judged."""
+    overrides = (*TINY_GRPO, "stage.init=base", "trainer.max_steps=4", SCHEDULE, f"rollout.async_judge={ahead}")
     straight = trained(tmp_path / "straight", *overrides)
     assert weights_by_step(straight) == [0.0, 0.0, 0.5, 1.0]
     with interrupted_in_batch(GRPOModule, 2), pytest.raises(RunInterrupted):

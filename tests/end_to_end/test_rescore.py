@@ -85,9 +85,10 @@ def test_a_penalty_on_length_needs_the_number_of_tokens(tmp_path):
     (sample,) = OURS.samples("validation", 1)
     line = {"sample_id": sample.sample_id, "completion": "<answer>A</answer>"}
     path = written(tmp_path / "a.jsonl", [line])
-    assert refused(path, "reward=dual_overlong").startswith(
-        f"{path}:1: reward=dual_overlong weighs the length of a completion in tokens; add token_count to every line"
-    )
+    for reward in ("dual_overlong", "dual_length"):
+        assert refused(path, f"reward={reward}").startswith(
+            f"{path}:1: reward={reward} weighs the length of a completion in tokens; add token_count to every line"
+        )
     path = written(tmp_path / "b.jsonl", [line | {"token_count": 5}])
     assert rescored(path, "reward=dual_overlong")[0]["terms"]["overlong"] == 0
     path = written(tmp_path / "c.jsonl", [line | {"token_count": "5"}])

@@ -5,8 +5,7 @@ import json
 import pytest
 from running import LIGHTNING_WARNINGS, TINY_DATA, composed, entry
 
-from pathvlm_r1.assembly import readiness
-from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly import load_samples, readiness
 from pathvlm_r1.config import ReadinessConfig
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.rollout import NativeEngine

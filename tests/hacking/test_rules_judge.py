@@ -60,4 +60,4 @@ def test_the_readme_lists_the_classes_that_beat_the_rules_with_what_they_are_pai
     assert f"at most {others:.2f} of its total" in (ROOT / "README.md").read_text()
     for kind in BEATEN_BY:
         said = {name: float(cell) for name, cell in table[kind].items() if name in COLUMNS}
-        assert rows[kind] == pytest.approx(said, abs=ROUNDING)
+        assert {name: rows[kind][name] for name in said} == pytest.approx(said, abs=ROUNDING)

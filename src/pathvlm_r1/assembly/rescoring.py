@@ -42,7 +42,8 @@ def rescore(config: RescoreConfig) -> None:
 def reward_file(config: RescoreConfig, path: Path) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
-    A term that has no score is null; a total is the sum of the others, and null where no term has one.
+    A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw,
+    and the total has the weights of a run's first step; within groups of one a normalised term is 0.
 
     Raises:
         ConfigError: `completions` or `out` cannot be used, or the reward needs what the lines lack.
@@ -112,7 +113,8 @@ def _completion(config: RescoreConfig, sample: Sample, line: _Line, path: Path) 
     is_number = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
     if tokens is not None and not is_number:
         raise DatasetError(f"{path}:{line.number}: token_count must be a whole number, not {json.dumps(tokens)[:40]}")
-    if tokens is None and (config.reward.overlong is not None or config.reward.length is not None):
+    weighs_length = config.reward.overlong is not None or config.reward.length is not None
+    if tokens is None and weighs_length:
         raise DatasetError(
             f"{path}:{line.number}: reward={config.reward.name} weighs the length of a completion in tokens; add "
             "token_count to every line, or take a reward without it: reward=dual"

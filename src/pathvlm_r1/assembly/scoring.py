@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,6 +84,11 @@ def answer_one(config: PredictConfig) -> Prediction:
         SampleEncoder(loaded.encoder, Contract()), config.model, config.rollout, config.evaluation, terms=[]
     )
     return next(answer(loaded.policy, [sample], seed=config.seed, with_letters=True))[0]
+
+
+def print_answer(config: PredictConfig) -> None:
+    """The answer of `answer_one`, as JSON."""
+    sys.stdout.write(json.dumps(asdict(answer_one(config)), indent=2) + "\n")
 
 
 def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) -> ResultRow:

@@ -1,4 +1,4 @@
-"""A look at a dataset: a contact sheet for people, or lines for other programs with a completion that is fully paid."""
+"""A look at a dataset: a contact sheet, or lines for other programs with completions that deserve the full reward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
-from pathvlm_r1.config import DataConfig, DatasetConfig
+from pathvlm_r1.config import DataConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.contact_sheet import modality_sheet
 from pathvlm_r1.tracking import write_atomically
@@ -17,18 +17,18 @@ from pathvlm_r1.tracking import write_atomically
 SHEET = "sheet.png"
 
 
-def show_dataset(config: DataConfig) -> None:
-    """Write what was asked for.
+def show(config: DataConfig) -> None:
+    """Write what `src/data.py` was asked for.
 
     Raises:
-        ConfigError: a dataset out of the domain is none.
         DatasetError: the data cannot be used.
         TrackingError: `out` cannot be written.
     """
-    _FORMATS[config.format](config)
+    {"sheet": _write_sheet, "jsonl": _write_lines}[config.format](config)
 
 
-def _show_sheet(config: DataConfig) -> None:
+def _write_sheet(config: DataConfig) -> None:
+    """The pictures of a dataset and of those out of its domain, with questions, answers and findings."""
     datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
     sheet = modality_sheet({dataset.name: load_samples(dataset, config.split)[: config.n] for dataset in datasets})
     out = config.out or SHEET
@@ -36,29 +36,20 @@ def _show_sheet(config: DataConfig) -> None:
     sys.stdout.write(f"{out}: {config.split} of {', '.join(dataset.name for dataset in datasets)}\n")
 
 
-def _show_lines(config: DataConfig) -> None:
-    lines = "".join(f"{line}\n" for line in sample_lines(config.dataset, config.split, config.n))
+def _write_lines(config: DataConfig) -> None:
+    """A line of JSON for each question, to a file or the screen."""
+    lines = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in _lines(config))
     if config.out is None:
         sys.stdout.write(lines)
     else:
         write_atomically(Path(config.out), lambda partial: partial.write_text(lines, encoding="utf-8"))
 
 
-_FORMATS = {"sheet": _show_sheet, "jsonl": _show_lines}
-
-
-def sample_lines(dataset: DatasetConfig, split: str, n: int) -> Iterator[str]:
-    """JSON of the first questions of a split: id, question, options, answer, and a reference in the complete style.
-
-    Args:
-        dataset: of which the styles of the reference rationales are left aside.
-        split: of it.
-        n: questions at most.
-    """
-    complete = {style: float(style == "complete") for style in dataset.style_shares}
-    for sample in load_samples(replace(dataset, style_shares=complete), split)[:n]:
-        line = {
+def _lines(config: DataConfig) -> Iterator[dict[str, object]]:
+    """Questions with a reference in the complete style, whatever the styles of the dataset's own rationales."""
+    complete = {style: float(style == "complete") for style in config.dataset.style_shares}
+    for sample in load_samples(replace(config.dataset, style_shares=complete), config.split)[: config.n]:
+        yield {
             "id": sample.sample_id, "question": sample.question, "options": list(sample.options),
             "answer": sample.answer, "reference": Contract().target(sample),
         }  # fmt: skip
-        yield json.dumps(line, ensure_ascii=False)

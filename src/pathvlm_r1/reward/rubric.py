@@ -11,8 +11,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-STEPS = ("image_feature_analysis", "option_elimination", "medical_knowledge_support")  # the other events are errors
-
 
 @dataclass(frozen=True, kw_only=True)
 class RubricEvents:
@@ -56,6 +54,7 @@ class RubricEvents:
 
 
 EVENTS = tuple(field.name for field in fields(RubricEvents))  # in the order in which they are shown
+STEPS = EVENTS[:3]  # which a reasoning should have; the others are errors
 
 
 def process_score(events: RubricEvents, coefficient: float, weights: Mapping[str, float] | None = None) -> float:
