@@ -73,6 +73,8 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
             short = (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50")
         elif "dataset=phantom_ct" in typed:
             short = ("dataset.splits.test=6",)
+        elif "task=rescore" in typed and "<run>" in rest:
+            typed, short = shlex.split(rest.replace("<run>", runs[1][0].path.name)), ()
         elif "task=rescore" in typed:
             lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
             given = [json.dumps({"sample_id": line["id"], "completion": line["reference"]}) for line in lines]
