@@ -6,33 +6,18 @@ from dataclasses import replace
 from itertools import groupby
 
 import pytest
-from running import LIGHTNING_WARNINGS, TINY_GRPO, Brevity, entry, interrupted_in_batch, resumed, runs_below, trained
+from logged_trainings import GRPO, KINDS, lines, rescored
+from running import LIGHTNING_WARNINGS, Brevity, entry, runs_below, trained
 
-from pathvlm_r1.assembly import judging, rescoring_runs, running, training
+from pathvlm_r1.assembly import judging, rescoring_runs, training
 from pathvlm_r1.assembly.logged_runs import logged_run
 from pathvlm_r1.assembly.verifying import verify_rewards
 from pathvlm_r1.reward import RubricEvents, WeightedTerm, process_score
-from pathvlm_r1.stages import GRPOModule
-from pathvlm_r1.tracking import RunInterrupted, read_manifest
+from pathvlm_r1.tracking import read_manifest
 
 pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
 
-GRPO = (*TINY_GRPO, "stage.init=base", "stage.learning_rate=1e-3", "stage.validation_samples=2")
-KINDS = {  # of runs, each with something of its own between events and advantages
-    "plain": ("judge=noisy_40",),
-    "divergence in reward": ("stage.kl_in=reward", "stage.beta=0.5", "stage.num_iterations=2"),
-    "dealt at random": ("stage.shuffle_rewards=true",),
-    "terms standardised": ("objective=gdpo", "judge=noisy_40"),
-    "sampled anew and filtered": ("stage.resample_rounds=2", "stage.filter_truncated=true", "reward=dual_overlong"),
-    "a panel's mean": ("judge=panel", "judge.rule=mean", "objective/advantage=rank"),
-    "gated and scheduled": (
-        "reward=dual_gated", "+reward.accuracy.schedule={first: 0, last: 1, from_step: 0, to_step: 2}",
-        "rollout.async_judge=true", "judge=noisy_40",
-    ),
-    "without a judge": ("reward=accuracy", "objective/advantage=leave_one_out", "stage.minibatches=2"),
-}  # fmt: skip
 FORMATTED = "<think></think><answer>A</answer>"
-CUT = "model.max_completion_tokens=8"  # as many as the base needs for some of its answers
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -45,10 +30,6 @@ def plain(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("plain"), *GRPO, *KINDS["plain"])
 
 
-def lines(run):
-    return [json.loads(line) for line in run.completions_of(0).read_text().splitlines()]
-
-
 def changed(run, tmp_path, number, change):
     """A copy of a run in whose log one line is changed, or is no longer there."""
     copy = tmp_path / "copy"
@@ -58,10 +39,6 @@ def changed(run, tmp_path, number, change):
     rows[number : number + 1] = [change(rows[number])] if change is not None else []
     (copy / "completions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return copy
-
-
-def rescored(run, *typed):
-    return entry("eval", "task=rescore", f"run={getattr(run, 'path', run)}", *typed)
 
 
 def test_a_run_is_verified_at_its_end_and_again_by_the_command(run):
@@ -100,12 +77,6 @@ def test_advantages_follow_from_the_logged_totals_in_plain_python(kind, tmp_path
             assert [row["advantage"] for row in share[start : start + 4]] == pytest.approx(expected, abs=1e-9)
     assert any(row["advantage"] for row in rows)
     assert ("divergence" in rows[0], "dealt_from" in rows[0]) == (kind == "divergence in reward", "random" in kind)
-
-
-def test_completions_that_were_cut_are_logged_as_out_of_the_loss(tmp_path):
-    rows = lines(trained(tmp_path, *GRPO, "stage.filter_truncated=true", "reward=accuracy_format", CUT))
-    assert {row["counted"] for row in rows} == {True, False}
-    assert all(row["counted"] == (row["finish_reason"] == "stop") for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -162,15 +133,6 @@ def test_a_training_that_rewards_otherwise_than_configured_fails_with_its_export
     assert "finished:" not in outcome.text
     assert (manifest.status, manifest.error.split(":")[0]) == ("failed", "TrackingError")
     assert run.export.is_dir(), "the weights are there for whoever looks into it"
-
-
-def test_without_a_log_nothing_is_written_or_verified(tmp_path):
-    run = trained(tmp_path, *GRPO, "stage.log_completions=false")
-    assert run.completions == []
-    assert read_manifest(run.path).status == "finished"
-    outcome = rescored(run)
-    assert outcome.status == 2
-    assert "holds no completions.jsonl; a run keeps one under stage.log_completions=true" in outcome.stderr
 
 
 def test_another_coefficient_gives_the_rewards_that_the_events_say_and_asks_no_judge(plain, tmp_path, monkeypatch):
@@ -241,44 +203,6 @@ def test_a_judge_that_is_asked_again_about_its_own_run_says_the_same(plain):
     assert shown[-1] == "0.000"
     assert shown[-2] == shown[-3]
     assert run.config.judge.name == "noisy_40"
-
-
-@pytest.mark.parametrize("overrides", [(), ("stage.num_iterations=2",), ("rollout.async_judge=true",)])
-def test_the_log_of_an_interrupted_and_resumed_run_is_that_of_an_uninterrupted_one(overrides, tmp_path, monkeypatch):
-    asked = (*GRPO, "trainer.max_steps=6", "judge=noisy_40", *overrides)
-    straight = trained(tmp_path / "straight", *asked)
-    with interrupted_in_batch(GRPOModule, 2), pytest.raises(RunInterrupted):
-        trained(tmp_path / "broken", *asked)
-    ((broken, _),) = runs_below(tmp_path / "broken")
-    log, whole = broken.completions_of(0), straight.completions_of(0).read_bytes()
-    assert 0 < len(log.read_bytes()) < len(whole)
-    log.write_bytes(whole[: len(log.read_bytes()) + 1500])  # as a kill leaves it: steps after the checkpoint, one torn
-    monkeypatch.chdir(tmp_path)
-    resumed(broken)
-    assert log.read_bytes() == whole
-
-
-def test_a_checkpoint_between_two_rollouts_is_followed_by_those_that_it_does_not_know(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "CHECKPOINT_EVERY", 2)
-    straight = trained(tmp_path / "straight", *GRPO, "trainer.max_steps=3")
-
-    class Killed(BaseException):
-        pass
-
-    original = GRPOModule.training_step
-
-    def step(self, batch):
-        if self.global_step == 3:
-            raise Killed
-        return original(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GRPOModule, "training_step", step)
-        with pytest.raises(Killed):
-            trained(tmp_path / "broken", *GRPO, "trainer.max_steps=4")
-    ((broken, _),) = runs_below(tmp_path / "broken")
-    assert broken.completions_of(0).read_bytes() == straight.completions_of(0).read_bytes()
-    assert [row["step"] for row in lines(resumed(broken))] == [step for step in (1, 2, 3, 4) for _ in range(8)]
 
 
 @pytest.mark.parametrize(
