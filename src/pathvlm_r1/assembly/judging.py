@@ -24,6 +24,7 @@ from pathvlm_r1.config import (
     RulesJudgeConfig,
     TrainConfig,
     changed_within,
+    composed_within,
     judges_within,
     paid_judges,
 )
@@ -125,7 +126,7 @@ def show_judge_plan(composed: DictConfig) -> bool:
     Raises:
         ConfigError: the configuration is refused, or does not ask a judge that costs money.
     """
-    judges = (composed.judge, *(composed.judge.members.values() if "members" in composed.judge else ()))
+    judges = composed_within(composed.judge)
     if not any(one.dry_run for one in judges if "dry_run" in one):  # a key of one judge among several
         return False
     config = TrainConfig.checked(composed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from rich import get_console
@@ -13,6 +12,7 @@ from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answering_policy
 from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, ReadinessConfig
@@ -23,7 +23,7 @@ from pathvlm_r1.evaluation import Readiness, as_completion, measure_readiness, r
 from pathvlm_r1.model import Policy, SampleEncoder
 from pathvlm_r1.reward import Completion, total_reward
 from pathvlm_r1.rollout import Decoding
-from pathvlm_r1.tracking import ensure_writable, progress_over, write_json
+from pathvlm_r1.tracking import progress_over, write_json
 
 
 def check_readiness(config: ReadinessConfig) -> Readiness:
@@ -37,12 +37,12 @@ def check_readiness(config: ReadinessConfig) -> Readiness:
     found_checkpoint(config.model.checkpoint)
     if config.reward.process is not None:
         require_judge(config.judge)
-    _require_out(config.out)
+    out = out_file(config.out, example="readiness.json")
     samples = _asked(config)
     readiness = _measured(config, samples)
     _show(config, readiness)
-    if config.out is not None:
-        write_json(Path(config.out).expanduser(), as_json(config, readiness))
+    if out is not None:
+        write_json(out, as_json(config, readiness))
     return readiness
 
 
@@ -93,15 +93,6 @@ def _groups(
         sampled = engine.sample(policy, prompts, config.group_size, decoding, generator)
         for sample, group in zip(asked, sampled, strict=True):
             yield [as_completion(completion, sample, encoder.encoder) for completion in group]
-
-
-def _require_out(out: str | None) -> None:
-    if out is None:
-        return
-    path = Path(out).expanduser()
-    if path.is_dir():
-        raise ConfigError(f"out={out}: is a folder; name a file in it, out={path / 'readiness.json'}")
-    ensure_writable(path.parent)
 
 
 def _show(config: ReadinessConfig, readiness: Readiness) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, RescoreConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable, total_reward
-from pathvlm_r1.tracking import ensure_writable, write_atomically
+from pathvlm_r1.tracking import write_atomically
 
 _SHOWN_FAULTS = 5
 _ADDED = ("total", "terms")
@@ -42,8 +43,8 @@ def rescore(config: RescoreConfig) -> None:
     if config.reward.process is not None:
         require_judge(config.judge)
     path = Path(config.completions).expanduser()
-    out = None if config.out is None else _writable(Path(config.out).expanduser(), path)
-    lines = list(_read(path))
+    out = out_file(config.out, example="rescored.jsonl", sources=[path])
+    lines = _read(path)
     completions = _completions(config, lines, path)
     groups = [[completion] for completion in completions]
     terms = reward_terms(config.reward, Contract(), config.judge)
@@ -54,16 +55,7 @@ def rescore(config: RescoreConfig) -> None:
         write_atomically(out, lambda temporary: temporary.write_text(scored, encoding="utf-8"))
 
 
-def _writable(out: Path, completions: Path) -> Path:
-    if out.is_dir():
-        raise ConfigError(f"out={out}: is a folder; name a file in it, out={out / 'rescored.jsonl'}")
-    if out.resolve() == completions.resolve():
-        raise ConfigError(f"out={out}: is the file of completions; name another one")
-    ensure_writable(out.parent)
-    return out
-
-
-def _read(path: Path) -> Iterator[_Line]:
+def _read(path: Path) -> list[_Line]:
     """The lines of the file; an empty one is none."""
     if not path.is_file():
         raise ConfigError(f"completions={path}: no such file; name one of JSON Lines with sample_id and completion")
@@ -78,7 +70,7 @@ def _read(path: Path) -> Iterator[_Line]:
     _raise_all(faults, "mend them, or leave them out")
     if not lines:
         raise DatasetError(f"{path}: holds no completions")
-    return iter(lines)
+    return lines
 
 
 def _values(text: bytes) -> tuple[dict[str, Any], str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
+from omegaconf import DictConfig
+
+from pathvlm_r1.config.reward import EventsConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
 from pathvlm_r1.config.typed import Keys
 
-# The rubric's, each of which a judge may be wrong about.
-JUDGED_EVENTS = (
-    "image_feature_analysis", "option_elimination", "medical_knowledge_support",
-    "definition_error", "logical_contradiction", "incorrect_criterion",
-)  # fmt: skip
+JUDGED_EVENTS = tuple(field.name for field in fields(EventsConfig))  # each of which a judge may be wrong about
 
 # Of a judge that is asked over a network: how it is asked, and not what. They change no verdict, and a run that goes on
 # may be given others.
@@ -175,6 +174,11 @@ def judges_within(judge: JudgeConfig) -> dict[str, MemberConfig]:
     if isinstance(judge, PanelJudgeConfig):
         return {f"judge.members.{name}": member for name, member in judge.members.items()}
     return {"judge": judge}
+
+
+def composed_within(judge: DictConfig) -> list[DictConfig]:
+    """The same of what Hydra composed, before anything is checked: a panel and its members, or the judge itself."""
+    return [judge, *(judge.members.values() if "members" in judge else ())]
 
 
 def paid_judges(judge: JudgeConfig) -> dict[str, OpenAIJudgeConfig]:

@@ -153,7 +153,7 @@ class RewardConfig:
             require(name not in [_TOTAL, *vars(self)], "reward.terms", name, rule)
         around = self.around
         for name, term in around.items():
-            key = f"reward.terms.{name}" if name in self.own else f"reward.{name}"
+            key = f"reward.terms.{name}" if name in (self.terms or {}) else f"reward.{name}"
             require_term(term, key, [other for other in around if other != name])
         require(any(self.weights.values()), "reward.*.weight", self.weights, "at least one term needs a weight above 0")
         partial = [name for name in ("text_similarity", "consistency") if name in around]

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from pathvlm_r1.config.judge import JUDGE_LIMITS
+from pathvlm_r1.config.judge import JUDGE_LIMITS, composed_within
 from pathvlm_r1.config.rules import raise_any
 from pathvlm_r1.config.run import TrainConfig
 
@@ -85,16 +85,10 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
 def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
     stage = composed.stage.name
     yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-    if stage == "sft" and _costs_money(composed.judge):
+    if stage == "sft" and any(one.name == "openai" for one in composed_within(composed.judge)):
         yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
-
-
-def _costs_money(judge: DictConfig) -> bool:
-    """Whether it, or a member of it, may; nothing is checked yet."""
-    members = judge.members.values() if "members" in judge else ()
-    return any(one.name == "openai" for one in (judge, *members))
 
 
 def _is_within(key: str, part: str) -> bool:

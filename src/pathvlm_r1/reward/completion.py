@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward.rubric import RubricEvents
 from pathvlm_r1.reward.verdict import Verdict
@@ -104,6 +105,11 @@ class Judge(Protocol):
             JudgeError: it cannot go on at all.
         """
         ...
+
+
+def unscored(text: str, value: float = 0.0) -> Score:
+    """The score of a text over `MAX_SCORED_CHARACTERS`: the least that a term gives, with the reason."""
+    return Score(value, f"{len(text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
 
 
 def score_all(term: RewardTerm, completions: Sequence[Completion]) -> list[Score]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
 from pathvlm_r1.data import LETTERS
-from pathvlm_r1.reward.completion import Completion, Score
+from pathvlm_r1.reward.completion import Completion, Score, unscored
 from pathvlm_r1.reward.judges.oracle import reasoning
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n\s*\n")
@@ -60,7 +60,7 @@ class AnswerConsistency:
         if completion.sample.is_open:
             return Score(None, "not applicable: the question has no options to conclude")
         if len(text) > MAX_SCORED_CHARACTERS:
-            return Score(0.0, f"{len(text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
+            return unscored(text)
         letters = concluded(reasoning(text), options)
         if letters is None:
             return Score(None, "not applicable: the reasoning concludes no option")

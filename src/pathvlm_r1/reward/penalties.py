@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
-from pathvlm_r1.reward.completion import Completion, Score
+from pathvlm_r1.reward.completion import Completion, Score, unscored
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Repetition:
     def __call__(self, completion: Completion) -> Score:
         """Above -1, at most 0; -1 for a text too long to score."""
         if len(completion.text) > MAX_SCORED_CHARACTERS:
-            return Score(-1.0, f"{len(completion.text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
+            return unscored(completion.text, -1.0)
         share = repeated_share(completion.text, self.ngram_size)
         return Score(-share, f"{share:.0%} of its runs of {self.ngram_size} words stood before")
 

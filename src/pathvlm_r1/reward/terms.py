@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS, Contract
-from pathvlm_r1.reward.completion import Completion, Judge, Score
+from pathvlm_r1.reward.completion import Completion, Judge, Score, unscored
 from pathvlm_r1.reward.verdict import Verdict
 
 
@@ -57,14 +57,13 @@ class CrossModalProcess:
 
     def score_all(self, completions: Sequence[Completion]) -> list[Score]:
         """The same for each, in order; the judge is asked once for all of them."""
-        lengths = [len(completion.text) for completion in completions]
-        judged = [c for c, length in zip(completions, lengths, strict=True) if length <= MAX_SCORED_CHARACTERS]
+        judged = [c for c in completions if len(c.text) <= MAX_SCORED_CHARACTERS]
         verdicts = self.judge(judged) if judged else []  # a judge may cost money
         if len(verdicts) != len(judged):
             raise ValueError(f"{self.judge.name} gave {len(verdicts)} verdicts on {len(judged)} completions")
         found = iter(verdicts)
         return [
-            self._score(next(found)) if length <= MAX_SCORED_CHARACTERS else _too_long(length) for length in lengths
+            self._score(next(found)) if len(c.text) <= MAX_SCORED_CHARACTERS else unscored(c.text) for c in completions
         ]
 
     def _score(self, verdict: Verdict) -> Score:
@@ -73,7 +72,3 @@ class CrossModalProcess:
             return Score(None, f"no verdict: {verdict.reason}", verdict)
         reason = f"{events.missing} of 3 steps missing, {events.errors} of 3 kinds of error"
         return Score(verdict.score(self.coefficient, self.weights), reason, verdict)
-
-
-def _too_long(length: int) -> Score:
-    return Score(0.0, f"{length} characters: over {MAX_SCORED_CHARACTERS} are not scored")

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
-from pathvlm_r1.reward.completion import Completion, Score
+from pathvlm_r1.reward.completion import Completion, Score, unscored
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -45,7 +45,7 @@ class TextSimilarity:
         if not sample.is_open:
             return Score(None, "not applicable: the question has options, and accuracy reads which one is meant")
         if len(text) > MAX_SCORED_CHARACTERS:
-            return Score(0.0, f"{len(text)} characters: over {MAX_SCORED_CHARACTERS} are not scored")
+            return unscored(text)
         blocks = text.split("<answer>")[1:]
         if len(blocks) != 1 or "</answer>" not in blocks[0]:
             return Score(0.0, f"{len(blocks)} answer blocks that begin: exactly one must stand there, closed")

@@ -26,8 +26,7 @@ from pathvlm_r1.stages.experience import Collected, Collector, Group
 class _Sampled:
     """A rollout without its rewards."""
 
-    prompts: list[EncodedPrompt]
-    groups: list[Group]
+    rollout: Rollout
     texts: list[list[Completion]]
     age: int
 
@@ -79,17 +78,17 @@ class AheadCollector(Collector):
         seconds["reward"] = time.perf_counter() - started
         queue.sampled = fresh
         queue.judged = None if fresh is None else queue.judge.submit(self._judged, fresh)
-        rollout = Rollout(tuple(sampled.prompts), tuple(sampled.groups))
         return Collected(
-            rollout, sampled.texts, self.weigh(judged.rewards), seconds, age=sampled.age, judging_seconds=judged.seconds
-        )
+            sampled.rollout, sampled.texts, self.weigh(judged.rewards), seconds, age=sampled.age,
+            judging_seconds=judged.seconds,
+        )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """What is queued, for a checkpoint: tokens and log-probs of every completion; empty where nothing is."""
         sampled = self.queue.sampled
         if sampled is None:
             return {}
-        groups = [[(one.token_ids, one.log_probs, one.is_ended) for one in group] for group in sampled.groups]
+        groups = [[(one.token_ids, one.log_probs, one.is_ended) for one in group] for group in sampled.rollout.groups]
         return {"groups": groups, "age": sampled.age}
 
     def restore(self, state: dict[str, Any], samples: Sequence[Sample]) -> None:
@@ -100,20 +99,21 @@ class AheadCollector(Collector):
             samples: of the step that it belongs to.
         """
         groups = [tuple(SampledCompletion(*one) for one in group) for group in state["groups"]]
-        self.queue.sampled = self._with_texts(samples, groups, age=state["age"])
+        prompts = [self.encoder.prompt(sample) for sample in samples]
+        self.queue.sampled = self._with_texts(samples, prompts, groups, age=state["age"])
 
     def _ahead(
         self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, seconds: dict[str, float], *,
         age: int,
     ) -> _Sampled:  # fmt: skip
         prompts = [self.encoder.prompt(sample) for sample in samples]
-        return self._with_texts(samples, self._sample(policy, prompts, generator, seconds), age=age, prompts=prompts)
+        return self._with_texts(samples, prompts, self._sample(policy, prompts, generator, seconds), age=age)
 
     def _with_texts(
-        self, samples: Sequence[Sample], groups: list[Group], *, age: int, prompts: list[EncodedPrompt] | None = None
+        self, samples: Sequence[Sample], prompts: Sequence[EncodedPrompt], groups: Sequence[Group], *, age: int
     ) -> _Sampled:  # fmt: skip
         texts = [self._texts(group, sample) for group, sample in zip(groups, samples, strict=True)]
-        return _Sampled(prompts or [self.encoder.prompt(sample) for sample in samples], groups, texts, age)
+        return _Sampled(Rollout(tuple(prompts), tuple(groups)), texts, age)
 
     def _judged(self, sampled: _Sampled) -> _Judged:
         started = time.perf_counter()
