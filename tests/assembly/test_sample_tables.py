@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from learnt_rollouts import learnt
 from running import Brevity
 
 from pathvlm_r1.assembly.sample_tables import SHOWN_COMPLETIONS, SampleTables
@@ -16,8 +17,8 @@ def shown(folder, every, steps):
     rewards = total_reward(groups, [WeightedTerm(Brevity(), 1.0)], Missing("group_mean"))
     show = SampleTables(build_logger("csv", folder), every)
     for step in steps:
-        show(step, groups, rewards)
-    path = folder / "completions.jsonl"
+        show(learnt(groups, rewards, step=step))
+    path = folder / "samples.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

@@ -21,10 +21,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import load_file
 
-from pathvlm_r1.assembly import Launch, evaluate, train, training
+from pathvlm_r1.assembly import Launch, evaluate, logged_runs, train, training
 from pathvlm_r1.config import EvalConfig
 from pathvlm_r1.evaluation import ResultRow
-from pathvlm_r1.reward import Completion, Score, WeightedTerm
+from pathvlm_r1.reward import Completion, RewardTerm, Score, WeightedTerm
 from pathvlm_r1.tracking import Manifest, RunFolder, manifests_below
 
 ROOT = Path(__file__).parents[2]
@@ -62,9 +62,15 @@ class Brevity:
         return Score(value=1 / (1 + len(completion.text)), reason="brevity")
 
 
+def reward_alone(patch: pytest.MonkeyPatch, term: RewardTerm) -> None:
+    """Let GRPO learn from this term alone, and let its log be held against it."""
+    for module, name in ((training, "reward_terms"), (logged_runs, "recorded_terms")):
+        patch.setattr(module, name, lambda *_: [WeightedTerm(term, 1.0)])
+
+
 def reward_brevity(patch: pytest.MonkeyPatch) -> None:
     """Let GRPO learn from `Brevity` alone."""
-    patch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Brevity(), 1.0)])
+    reward_alone(patch, Brevity())
 
 
 @dataclass(frozen=True)

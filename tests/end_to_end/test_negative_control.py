@@ -13,14 +13,14 @@ from running import (
     interrupted_in_batch,
     metrics,
     resumed,
+    reward_alone,
     reward_brevity,
     runs_below,
     trained,
 )
 
-from pathvlm_r1.assembly import training
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
-from pathvlm_r1.reward import Completion, Score, WeightedTerm
+from pathvlm_r1.reward import Completion, Score
 from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunFolder, RunInterrupted, read_manifest
 
@@ -50,7 +50,7 @@ def base(tmp_path):
 
 @pytest.mark.parametrize("objective", ["grpo", "dr_grpo", "dapo"])
 def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Equal(), 1.0)])
+    reward_alone(monkeypatch, Equal())
     run = trained(tmp_path, *FROM_BASE, f"objective={objective}", "stage.learning_rate=1e-2")
     assert are_equal(exported(run), base)
     for row in metrics(run):
@@ -59,7 +59,7 @@ def test_equal_rewards_leave_every_weight_bit_equal(objective, base, tmp_path, m
 
 
 def test_steps_that_can_teach_nothing_are_warned_of_and_counted_over_an_interruption_too(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(training, "reward_terms", lambda *_: [WeightedTerm(Equal(), 1.0)])
+    reward_alone(monkeypatch, Equal())
     with caplog.at_level(logging.INFO, "pathvlm_r1.stages.signal_callback"):
         with interrupted_in_batch(GRPOModule, 1), pytest.raises(RunInterrupted):
             trained(tmp_path, *FROM_BASE, "trainer.max_steps=4", "stage.signal_warning_steps=2")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from drawn_bccd import draw_bccd
 from running import TINY_DATA, entry
 
 from pathvlm_r1.contract import Contract
@@ -48,6 +49,17 @@ def test_lines_are_the_datasets_own_questions_with_a_reference_that_gets_the_ful
     found = rescored(written(tmp_path / "a.jsonl", completions), "reward=dual")
     assert [line["terms"] for line in found] == [{"accuracy": 1.0, "format": 1.0, "process": 1.0}] * 3
     assert [line["total"] for line in found] == [3.0] * 3
+
+
+def test_on_photographs_too_the_screen_has_lines_and_nothing_else_and_references_get_the_full_reward(tmp_path):
+    smears = ("dataset=bccd", f"dataset.root={draw_bccd(tmp_path / 'BCCD')}", "split=validation")
+    samples = entry("data", "format=jsonl", "n=5", *smears)
+    assert "photographs: platelets" in samples.stderr, "what the reader has to say goes elsewhere"
+    lines = [json.loads(line) for line in samples.stdout.splitlines()]
+    completions = [{"sample_id": line["id"], "completion": line["reference"]} for line in lines]
+    path = written(tmp_path / "a.jsonl", completions)
+    outcome = entry("eval", "task=rescore", f"completions={path}", "reward=dual", *smears)
+    assert [json.loads(line)["total"] for line in outcome.stdout.splitlines()] == [3.0] * 5
 
 
 def test_lines_keep_their_order_and_their_other_keys_and_each_is_scored_by_itself(tmp_path):

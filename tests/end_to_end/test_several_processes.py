@@ -21,6 +21,7 @@ from running import (
 )
 
 from pathvlm_r1.config import ConfigError
+from pathvlm_r1.evaluation import read_log
 from pathvlm_r1.tracking import read_manifest
 
 pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
@@ -59,9 +60,11 @@ def test_two_processes_train_one_run_to_the_weights_of_one_process(tmp_path):
 
 def test_two_processes_follow_grpo_in_one_run_from_the_parent_that_is_there(tmp_path):
     parent = trained(tmp_path / "runs", "stage=sft")
-    run, said = trained_by_two(tmp_path, *TINY, *TINY_GRPO)
+    run, said = trained_by_two(tmp_path, *TINY, *TINY_GRPO, "objective/advantage=batch_std")
     assert read_manifest(run.path).parent.run == str(parent.path)
     assert len(metrics(run)) == 2
+    assert [len(read_log(path)) for path in run.completions] == [8, 8], "each process logs its own share"
+    assert "verified: terms, totals and advantages of all 16 completions in 2 rollouts" in said
     (summary,) = [line for line in said.splitlines() if "first 2 steps: groups all wrong" in line]
     assert re.search(r"within (all|\d of) 4 groups", summary), "two steps of one prompt for each of the two processes"
     assert all(tensor.isfinite().all() for tensor in last_weights(run).values())

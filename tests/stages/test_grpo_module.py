@@ -18,7 +18,7 @@ from pathvlm_r1.assembly.policies import trainability
 from pathvlm_r1.grpo import group_relative_advantages
 from pathvlm_r1.model import reference_of
 from pathvlm_r1.rollout import NativeEngine
-from pathvlm_r1.stages import TrainingError
+from pathvlm_r1.stages import Credit, TrainingError
 from pathvlm_r1.tracking.export import merged_state
 
 pytestmark = [PEFT_WARNING, *LIGHTNING_WARNINGS]
@@ -83,7 +83,7 @@ def test_two_iterations_of_two_minibatches_are_four_optimiser_steps_and_max_step
     seen = []
     record = fitted(
         tmp_path, tiny_policy(), num_iterations=2, minibatches=2, max_steps=max_steps,
-        on_rollout=lambda step, *_: seen.append(step),
+        on_rollout=seen.append,
     )  # fmt: skip
     assert record.trainer.global_step == max_steps
     assert len(record.results) == max_steps
@@ -117,8 +117,11 @@ def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(tmp_path):
 def test_memory_does_not_grow_with_steps(tmp_path, steps):
     measured = {}
 
-    def measure(step, *_):
-        if step in (8, steps):  # the 12 prompts, whose tokens are kept, are known after 6 rollouts of 2
+    def measure(rollout):
+        if (step := rollout.step) in (
+            8,
+            steps,
+        ):  # the 12 prompts, whose tokens are kept, are known after 6 rollouts of 2
             gc.collect()
             objects = gc.get_objects()
             tensors = [item for item in objects if issubclass(type(item), torch.Tensor)]
@@ -135,13 +138,13 @@ def test_memory_does_not_grow_with_steps(tmp_path, steps):
 def test_shuffled_rewards_are_a_permutation_over_all_completions_and_differ_from_step_to_step(tmp_path):
     record = fitted(tmp_path, tiny_policy(), shuffle_rewards=True)
     rewards = torch.arange(24, dtype=torch.float64).view(4, 6)
-    first, second = record.module.dealt(rewards), record.module.dealt(rewards)
+    first, second = (Credit(rewards, 0.0, order=record.module.order(24)).compared for _ in range(2))
     for dealt in (first, second):
         assert dealt.shape == rewards.shape
         assert sorted(dealt.flatten().tolist()) == rewards.flatten().tolist()
     assert not torch.equal(first, second)
     assert not torch.equal(first.sort(dim=-1).values, rewards)  # dealt out over groups, not within them
-    assert torch.equal(fitted(tmp_path, tiny_policy()).module.dealt(rewards), rewards)
+    assert fitted(tmp_path, tiny_policy()).module.order(24) is None
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file_and_the_weights_as_they_were(tmp_path):

@@ -10,7 +10,7 @@ from grpo_runs import OBJECTIVE, equal_rewards, fitted, table
 from tiny import LIGHTNING_WARNINGS, PEFT_WARNING, perturbed, relative_difference, samples, tiny_policy
 from torch.testing import assert_close
 
-from pathvlm_r1.grpo import entropy_floor, mismatch_weights, token_mean
+from pathvlm_r1.grpo import entropy_floor, group_relative_advantages, mismatch_weights, token_mean
 from pathvlm_r1.model import PromptGroup, reference_of, token_log_probs
 from pathvlm_r1.rollout import NativeEngine
 from pathvlm_r1.stages import TrainingError
@@ -35,9 +35,14 @@ def test_a_divergence_paid_in_reward_is_taken_off_the_totals_and_leaves_the_loss
     seen, kept = [], []
     record = fitted(
         tmp_path, tiny_policy(), reference=far, kl_in="reward", beta=0.5, objective=recorded(OBJECTIVE, kept),
-        on_rollout=lambda _, groups, rewards: seen.append((groups, rewards)),
+        on_rollout=seen.append,
     )  # fmt: skip
     assert all(tokens.reference_log_probs is None and beta == 0 for tokens, _, beta in kept)
+    (rollout,) = seen
+    divergence = rollout.credit.divergence
+    assert record.metrics["grpo/kl_in_reward"] == pytest.approx(float(divergence.mean()), rel=1e-6)
+    assert_close(rollout.credit.compared, rollout.rewards.total - 0.5 * divergence, rtol=0, atol=0)
+    assert_close(rollout.advantages, group_relative_advantages(rollout.credit.compared), rtol=0, atol=0)
     assert record.metrics["grpo/kl_in_reward"] > 0
     assert "grpo/kl" not in record.metrics
     plain = fitted(tmp_path, tiny_policy(), reference=None, beta=0.0)
@@ -148,7 +153,7 @@ def test_a_group_that_is_sampled_anew_replaces_the_old_one_everywhere(tmp_path, 
     monkeypatch.setattr(NativeEngine, "sample", kept)
     record = fitted(
         tmp_path, tiny_policy(), reward=RewardsThatComeLate(silent_rounds=1), resample_rounds=1,
-        on_rollout=lambda _, groups, __: given.append(groups),
+        on_rollout=lambda rollout: given.append(rollout.groups),
     )  # fmt: skip
     assert [len(rows) for rows in sampled] == [6, 6]
     texts = [completion.text for group in given[0] for completion in group]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pathvlm_r1.tracking import TrackingError, file_hash, write_atomically, write_json
+from pathvlm_r1.tracking import TrackingError, append_text, file_hash, write_atomically, write_json
 from pathvlm_r1.tracking.files import disk_faults_explained
 
 
@@ -100,3 +100,13 @@ def test_a_files_hash_is_sha256_of_its_contents(tmp_path):
     empty = tmp_path / "empty"
     empty.touch()
     assert file_hash(empty) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of no bytes
+
+
+@pytest.mark.usefixtures("size_limit")
+def test_lines_are_added_to_what_is_there_and_a_disk_without_room_is_explained(tmp_path):
+    path = tmp_path / "log.jsonl"
+    for text in ("first\n", "Ödem\n"):
+        append_text(path, text)
+    assert path.read_text(encoding="utf-8") == "first\nÖdem\n"
+    with pytest.raises(TrackingError, match=r"log\.jsonl: no room .*; the run can go on from its last checkpoint"):
+        append_text(path, "x" * 200_000)

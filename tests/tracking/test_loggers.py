@@ -67,7 +67,7 @@ def test_csv_completions_are_lines_without_pictures(tmp_path):
     logger = build_logger("csv", tmp_path)
     log_completion_table(logger, ROWS, 50)
     log_completion_table(logger, ROWS[:1], 100)
-    lines = [json.loads(line) for line in (tmp_path / "completions.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [50, 50, 100]
     assert lines[0] == {
         "step": 50, "question": "Which finding is seen?", "completion": "<answer>B</answer>",

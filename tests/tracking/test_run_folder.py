@@ -21,9 +21,11 @@ def test_a_folders_name_is_its_time_and_the_runs_name_without_odd_characters(tmp
 
 def test_every_place_lies_in_the_runs_folder(tmp_path):
     folder = RunFolder(tmp_path)
-    names = [folder.manifest, folder.last_checkpoint, folder.export, folder.metrics, folder.predictions]
+    places = [folder.manifest, folder.last_checkpoint, folder.export, folder.metrics, folder.predictions]
+    names = [*places, folder.completions_of(0), folder.completions_of(2)]
     assert [path.relative_to(tmp_path).as_posix() for path in names] == [
         "manifest.json", "checkpoints/last.ckpt", "export", "metrics.csv", "predictions",
+        "completions.jsonl", "completions.2.jsonl",
     ]  # fmt: skip
 
 

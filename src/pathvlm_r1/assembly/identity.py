@@ -15,7 +15,13 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
 
-_HOW_NOT_WHAT = ("rows_per_forward", "tokens_per_forward", "samples_every", "arm")  # of a stage: they change no weight
+_HOW_NOT_WHAT = (
+    "rows_per_forward",
+    "tokens_per_forward",
+    "samples_every",
+    "log_completions",
+    "arm",
+)  # of a stage: they change no weight
 _ELSEWHERE = ("recipe", "checkpoint", "feature_folder")  # of a model: in the stage, as a hash, and changing no weight
 
 

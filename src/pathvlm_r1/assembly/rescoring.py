@@ -1,4 +1,4 @@
-"""Rewards of completions that were made elsewhere: `task=rescore`."""
+"""`task=rescore`: rewards of completions that are there, here of those that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.out_files import out_file
+from pathvlm_r1.assembly.rescoring_runs import rescore_run
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import ConfigError, RescoreConfig
 from pathvlm_r1.contract import Contract
@@ -31,6 +32,14 @@ class _Line:
 
 
 def rescore(config: RescoreConfig) -> None:
+    """Do with a run, or with completions from elsewhere, what is asked; errors as those have them."""
+    if config.run is not None:
+        rescore_run(config, Path(config.run).expanduser())
+    if config.completions is not None:
+        reward_file(config, Path(config.completions).expanduser())
+
+
+def reward_file(config: RescoreConfig, path: Path) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
     A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw,
@@ -42,7 +51,6 @@ def rescore(config: RescoreConfig) -> None:
     """
     if config.reward.process is not None:
         require_judge(config.judge)
-    path = Path(config.completions).expanduser()
     out = out_file(config.out, example="rescored.jsonl", sources=[path])
     lines = _read(path)
     completions = _completions(config, lines, path)

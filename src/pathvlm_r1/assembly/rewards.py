@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from inspect import isclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from hydra.utils import instantiate
 
 from pathvlm_r1.assembly.judging import judge_of
-from pathvlm_r1.config import JudgeConfig, OwnTermConfig, RewardConfig, TermConfig, found_target
+from pathvlm_r1.config import JudgeConfig, OracleJudgeConfig, OwnTermConfig, RewardConfig, TermConfig, found_target
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.reward import (
     AnswerConsistency,
@@ -27,6 +28,8 @@ from pathvlm_r1.reward import (
     OutcomeAccuracy,
     Over,
     OwnTerm,
+    RecordedJudge,
+    RecordedTerm,
     Repetition,
     RewardTerm,
     Schedule,
@@ -69,6 +72,35 @@ def reward_terms(
     terms = [*_of_the_method(reward, contract, judge, processes), *_of_the_field(reward, contract)]
     terms += [_own_term(own, name) for name, own in reward.own.items()]
     return [WeightedTerm(term, around[term.name].weight, _shape(around[term.name])) for term in terms]
+
+
+def recorded_terms(reward: RewardConfig, contract: Contract, logged: RewardConfig) -> list[WeightedTerm]:
+    """The same terms for logged completions.
+
+    Whoever judged them, their verdicts are those of the log. So are the scores of an encoder and of a user's own terms,
+    where the run had them with the same settings: they may not come out the same in every bit, and may have cost money.
+
+    Args:
+        reward: which terms.
+        contract: under which completions are read.
+        logged: the reward of the run that the completions are from.
+    """
+    terms = reward_terms(reward, contract, OracleJudgeConfig(name="oracle"))
+    return [replace(one, term=_recorded(one.term, reward, logged)) for one in terms]
+
+
+def _recorded(term: RewardTerm, reward: RewardConfig, logged: RewardConfig) -> RewardTerm:
+    if isinstance(term, CrossModalProcess):
+        return replace(term, judge=RecordedJudge())
+    if isinstance(term, ImageTextAlignment):
+        asked, kept = reward.image_text_alignment, logged.image_text_alignment
+        is_kept = asked is not None and kept is not None and asked.encoder == kept.encoder
+        return RecordedTerm(term.name) if is_kept else term
+    if isinstance(term, OwnTerm):
+        own, earlier = reward.own[term.name], logged.own.get(term.name)
+        is_kept = earlier is not None and (own.target, own.settings) == (earlier.target, earlier.settings)
+        return RecordedTerm(term.name) if is_kept else term
+    return term
 
 
 def _of_the_method(

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
 
 from pathvlm_r1.assembly.datasets import announce_floor, load_samples, samples_hash
+from pathvlm_r1.assembly.finishing import finish
 from pathvlm_r1.assembly.identity import run_hash
 from pathvlm_r1.assembly.judging import require_judge, with_typed_limits
 from pathvlm_r1.assembly.parents import implied_parent, parent_command
@@ -32,17 +33,14 @@ from pathvlm_r1.assembly.training import Training, build_training
 from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import JudgeError
-from pathvlm_r1.stages import BestByValidation
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
     RunFolder,
     RunInterrupted,
-    RunRecord,
     StepProgress,
     create_run_folder,
     ensure_writable,
-    export_model,
     find_finished,
     graceful_interrupt,
     read_manifest,
@@ -243,7 +241,7 @@ def _recorded_fit(job: Job, launch: Launch, *, ckpt_path: Path | None) -> Fitted
         record.measured["optimiser_steps"] = fitted.step
         record.is_interrupted = fitted.is_interrupted
         if not fitted.is_interrupted:
-            _finish(config, folder, fitted.training, record)
+            finish(config, folder, fitted.training, record)
     return fitted
 
 
@@ -261,24 +259,6 @@ def _fit(job: Job, *, logger: Any, ckpt_path: Path | None) -> Fitted:
         trainer.fit(training.module, datamodule=training.data, ckpt_path=ckpt_path, weights_only=True)
     is_interrupted = stop.has_stopped and trainer.global_step < config.trainer["max_steps"]
     return Fitted(training, trainer.global_step, is_interrupted)
-
-
-def _finish(config: TrainConfig, folder: RunFolder, training: Training, record: RunRecord) -> None:
-    """Best weights back, the figures of what is handed over, then the export."""
-    record.measured |= _last_metrics(training)
-    for callback in training.callbacks:
-        if isinstance(callback, BestByValidation):
-            callback.restore_best(training.policy)
-            record.measured["validation"] = callback.history
-            record.measured["best_step"] = callback.best["step"]
-            record.measured |= {f"validation/{name}": value for name, value in callback.final.items()}
-    provenance = {"run": folder.path.name, "stage": config.stage.name, "seed": config.seed}
-    export_model(training.policy.model, training.encoder.processor, folder.export, provenance)
-    _log.info("finished: %s", folder.export)
-
-
-def _last_metrics(training: Training) -> dict[str, float]:
-    return {name: float(value) for name, value in training.module.trainer.callback_metrics.items()}
 
 
 def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callback], logger: Any) -> Trainer:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pathvlm_r1.reward import Completion, RewardTable
+from pathvlm_r1.stages import LearntRollout
 from pathvlm_r1.tracking import CompletionRow, log_completion_table
 
 SHOWN_COMPLETIONS = 8  # in a table of samples
@@ -25,13 +26,14 @@ class SampleTables:
         self.every = every
         self._last_step: int | None = None
 
-    def __call__(self, step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
+    def __call__(self, rollout: LearntRollout) -> None:
         if self.every == 0:
             return
+        step = rollout.step
         is_due = self._last_step is None or step // self.every > self._last_step // self.every
         self._last_step = step
         if is_due:
-            log_completion_table(self.logger, table_rows(groups, rewards), step)
+            log_completion_table(self.logger, table_rows(rollout.groups, rollout.rewards), step)
 
 
 def table_rows(groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> list[CompletionRow]:

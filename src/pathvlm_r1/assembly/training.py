@@ -24,14 +24,17 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.model import Encoder, Policy, SampleEncoder, reference_of
-from pathvlm_r1.reward import Completion, RewardTable, WeightedTerm, shaped, total_reward
+from pathvlm_r1.reward import WeightedTerm, shaped, total_reward
 from pathvlm_r1.rollout import Decoding
 from pathvlm_r1.stages import (
     AheadCollector,
     BestByValidation,
     Collector,
+    CompletionLog,
     GRPOModule,
     GRPOSettings,
+    LearntRollout,
+    OnRollout,
     OptimiserSteps,
     SFTModule,
     SignalCallback,
@@ -43,7 +46,6 @@ from pathvlm_r1.stages import (
 )
 from pathvlm_r1.tracking import RunFolder
 
-OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 _MEASURED = ("accuracy", "format", "process")  # terms of which a validation has the mean under their own name
 
 
@@ -149,6 +151,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     encoder = SampleEncoder(loaded.encoder, Contract())
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, encoder.contract)
+    logs = [CompletionLog(folder)] if stage.log_completions else []
     terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
     steps = OptimiserSteps()
     collector = (AheadCollector if config.rollout.async_judge else Collector)(
@@ -177,19 +180,19 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         ),
         seed=config.seed,
         folder=folder.path,
-        on_rollout=_to_both(on_rollout, signal.on_rollout),
+        on_rollout=_to_all(on_rollout, signal.on_rollout, *(log.on_rollout for log in logs)),
     )  # fmt: skip
     validate = _validation(config, stage, encoder, terms)
     weights = {one.term.name: one.weight_at(config.trainer["max_steps"]) for one in terms}  # one scale for all of them
     best = _best(config, stage, folder, validate, partial(_reward_of, weights))
     stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, best))
+    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, *logs, best))
 
 
-def _to_both(first: OnRollout, second: OnRollout) -> OnRollout:
-    def listen(step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
-        first(step, groups, rewards)
-        second(step, groups, rewards)
+def _to_all(*listeners: OnRollout) -> OnRollout:
+    def listen(rollout: LearntRollout) -> None:
+        for one in listeners:
+            one(rollout)
 
     return listen
 

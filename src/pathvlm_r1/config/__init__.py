@@ -34,6 +34,7 @@ from pathvlm_r1.config.run import (
     ReportConfig,
     TrainConfig,
     WandbLoggerConfig,
+    require_judge_of_terms,
     trainer_keys,
 )
 from pathvlm_r1.config.samples import DataConfig, RescoreConfig
@@ -103,6 +104,7 @@ __all__ = [
     "paid_judges",
     "recorded",
     "refuse_unread",
+    "require_judge_of_terms",
     "trainer_keys",
     "unknown_key",
 ]

@@ -164,6 +164,7 @@ class GRPOConfig:
     validation_every: int
     validation_samples: int
     samples_every: int
+    log_completions: bool
     signal_warning_steps: int
     cap_warning_share: float
     shuffle_rewards: bool

@@ -76,6 +76,8 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if "task" in composed and "runs" in composed and composed.runs is not None:
         reason = f"runs={composed.runs} says which models are evaluated, and where"
         yield from ((key, reason) for key in ("model", "output"))
+    if "task" in composed and composed.task == "rescore":
+        yield from _reasons_of_rescoring(composed)
     if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:
@@ -89,6 +91,17 @@ def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+
+
+def _reasons_of_rescoring(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    if composed.run is None:
+        yield from ((key, "completions from elsewhere belong to no run=") for key in ("verify", "ask", "bins"))
+        return
+    yield from ((key, f"run={composed.run} has its own") for key in ("dataset", "split"))
+    if composed.verify:
+        yield from ((key, "verify=true takes the reward that the run records") for key in ("reward", "out"))
+    if not composed.ask:
+        yield from ((key, "without ask=true no judge is asked") for key in ("judge", "bins"))
 
 
 def _is_within(key: str, part: str) -> bool:

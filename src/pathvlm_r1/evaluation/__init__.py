@@ -12,12 +12,21 @@ from pathvlm_r1.evaluation.comparison import (
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
+from pathvlm_r1.evaluation.logged_completions import (
+    LoggedCompletion,
+    LoggedRollout,
+    log_lines,
+    read_log,
+    read_rollouts,
+)
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
 from pathvlm_r1.evaluation.reporting import write_report
+from pathvlm_r1.evaluation.rescoring import Difference, JudgedBin, difference, judged_bins
+from pathvlm_r1.evaluation.rescoring_table import difference_table, judged_table
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
@@ -26,9 +35,13 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 __all__ = [
     "Answerer",
     "Comparison",
+    "Difference",
     "Estimate",
     "Interval",
     "Item",
+    "JudgedBin",
+    "LoggedCompletion",
+    "LoggedRollout",
     "McNemar",
     "PairedDifference",
     "Prediction",
@@ -43,17 +56,24 @@ __all__ = [
     "cluster_bootstrap",
     "compare_arms",
     "comparisons_from_items",
+    "difference",
+    "difference_table",
     "figure_png",
     "hierarchical_interval",
     "image_bootstrap_of_seed_mean",
+    "judged_bins",
+    "judged_table",
     "letter_accuracy",
+    "log_lines",
     "markdown",
     "mcnemar",
     "measure_readiness",
     "pass_at_k",
     "predict",
     "read_items",
+    "read_log",
     "read_predictions",
+    "read_rollouts",
     "read_summary",
     "readiness_table",
     "result_row",

@@ -6,6 +6,7 @@ from pathvlm_r1.reward.consistency import AnswerConsistency, concluded
 from pathvlm_r1.reward.judges import JudgeError, OracleJudge
 from pathvlm_r1.reward.own_term import OwnTerm, TermError
 from pathvlm_r1.reward.penalties import LengthBand, Repetition, SoftOverlong, repeated_share
+from pathvlm_r1.reward.recorded import RecordedJudge, RecordedTerm
 from pathvlm_r1.reward.rubric import EVENTS, STEPS, RubricEvents, process_score
 from pathvlm_r1.reward.shaping import By, Clip, Gate, Normalisation, Over, Schedule, Shape, shaped
 from pathvlm_r1.reward.signal import (
@@ -46,6 +47,8 @@ __all__ = [
     "OwnTerm",
     "PairEncoder",
     "Provenance",
+    "RecordedJudge",
+    "RecordedTerm",
     "Repetition",
     "RewardTable",
     "RewardTerm",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +32,7 @@ class Completion:
     text: str
     finish_reason: FinishReason
     token_count: int
+    recorded: Mapping[str, Score] = field(default_factory=dict)  # term -> what it gave when this was sampled, if logged
 
     @property
     def is_capped(self) -> bool:

@@ -1,6 +1,8 @@
 """Stages: the LightningModules of supervised fine-tuning (and pretraining) and of GRPO."""
 
 from pathvlm_r1.stages.ahead import AheadCollector
+from pathvlm_r1.stages.completion_log import CompletionLog
+from pathvlm_r1.stages.credit import Credit, LearntRollout, OnRollout
 from pathvlm_r1.stages.experience import Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
@@ -19,10 +21,14 @@ __all__ = [
     "BestByValidation",
     "Collected",
     "Collector",
+    "CompletionLog",
+    "Credit",
     "FindingProbe",
     "GRPOModule",
     "GRPOSettings",
+    "LearntRollout",
     "Notice",
+    "OnRollout",
     "OptimiserSteps",
     "PictureBatch",
     "SFTModule",

@@ -20,16 +20,15 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import Batch, ItemStream
 from pathvlm_r1.grpo import Objective, ObjectiveResult, Tokens, Totals, entropy_floor, whole_step
 from pathvlm_r1.model import Policy, PromptGroup, Reference, TokenLogProbs, token_log_probs
-from pathvlm_r1.reward import Completion, RewardTable
+from pathvlm_r1.reward import RewardTable
 from pathvlm_r1.rollout import MicroBatch, Minibatch
+from pathvlm_r1.stages.credit import Credit, LearntRollout, OnRollout
 from pathvlm_r1.stages.experience import Collected, Collector, row_scores
 from pathvlm_r1.stages.faults import require_finite, require_own_sampler
 from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, current_rate, scheduled
 from pathvlm_r1.stages.telemetry import describe_entropy, describe_step
 from pathvlm_r1.stages.together import gathered, reduced
 from pathvlm_r1.stages.token_budget import TokenBudget, longest_case
-
-OnRollout = Callable[[int, Sequence[Sequence[Completion]], RewardTable], None]
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,10 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         reference = None if self.reference is None else row_scores(self.reference.log_probs, pairs, self.budget)
         old = None if self.collector.is_own_model else row_scores(self.own_scores, pairs, self.budget)
         log_probs = old or [completion.log_probs for completion in collected.rollout.completions]
-        total = self.penalised(self.total(collected.rewards), log_probs, reference)
-        advantages = self.compared(self.dealt(total))
+        total, steps_before = self.total(collected.rewards), self.global_step
+        divergence = self.divergence(log_probs, reference)
+        credit = Credit(total, self.settings.beta, divergence, self.order(total.numel()))
+        advantages = self.compared(credit.compared)
         is_counted = collected.rewards.counted
         if self.settings.filter_truncated:
             is_counted = is_counted & ~collected.is_capped
@@ -117,7 +118,13 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
         results = self.learn(minibatches, is_fresh=collected.age == 0)
         seconds = collected.seconds | {"log_probs": scored - started, "update": time.perf_counter() - scored}
         self.trainer.datamodule.batches_done += 1
-        self.on_rollout(self.global_step, collected.groups, collected.rewards)
+        self.on_rollout(
+            LearntRollout(
+                index=self.trainer.datamodule.batches_done - 1, steps_before=steps_before, step=self.global_step,
+                process=self.global_rank, processes=self.trainer.world_size, groups=collected.groups,
+                rewards=collected.rewards, credit=credit, advantages=advantages, is_counted=is_counted,
+            )
+        )  # fmt: skip
         filtered = int((collected.rewards.counted & ~is_counted).sum())
         self.log_dict(describe_step(collected, results, seconds=seconds, filtered=filtered), batch_size=1)
 
@@ -142,23 +149,20 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             longest_case(self.policy, longest, completion_tokens=cap, group_size=self.collector.group_size)
         )
 
-    def penalised(
-        self, total: Tensor, log_probs: Sequence[Tensor], reference: Sequence[Tensor] | None
-    ) -> Tensor:  # fmt: skip
-        """The totals [B, G], less beta times each completion's divergence where that is paid in reward."""
+    def divergence(self, log_probs: Sequence[Tensor], reference: Sequence[Tensor] | None) -> Tensor | None:
+        """[B, G] of each completion, in nats, where that is paid in reward."""
         if reference is None or self.settings.kl_in == "loss":
-            return total
+            return None
         pairs = zip(log_probs, reference, strict=True)
         divergences = [float(self.objective.kl(own, kept.to(own)).sum()) for own, kept in pairs]
         self.log("grpo/kl_in_reward", sum(divergences) / len(divergences), batch_size=1)
-        return total - self.settings.beta * total.new_tensor(divergences).view_as(total)
+        return torch.tensor(divergences, dtype=torch.float64).view(-1, self.collector.group_size)
 
-    def dealt(self, total: Tensor) -> Tensor:
-        """The totals [B, G]; in the negative control dealt out among all completions at random."""
+    def order(self, completions: int) -> Tensor | None:
+        """[B * G] in the negative control: whose total each completion is dealt, drawn among all of them."""
         if not self.settings.shuffle_rewards:
-            return total
-        order = torch.randperm(total.numel(), generator=self.generator, device=self.generator.device)
-        return total.flatten()[order.to(total.device)].view_as(total)
+            return None
+        return torch.randperm(completions, generator=self.generator, device=self.generator.device).cpu()
 
     def compared(self, total: Tensor) -> Tensor:
         """Advantages [B, G]; statistics of the batch are over the groups of all processes."""

@@ -10,7 +10,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.reward import Completion, RewardTable, SignalCounts, signal_counts
+from pathvlm_r1.reward import SignalCounts, signal_counts
+from pathvlm_r1.stages.credit import LearntRollout
 from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
 
 _log = logging.getLogger(__name__)
@@ -24,10 +25,9 @@ class SignalCallback(Callback):  # type: ignore[misc]
         self.contract = contract
         self._rollout: SignalCounts | None = None
 
-    def on_rollout(self, step: int, groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> None:
+    def on_rollout(self, rollout: LearntRollout) -> None:
         """Keep the counts of this process's share until the step has ended."""
-        del step
-        self._rollout = signal_counts(groups, rewards, self.contract)
+        self._rollout = signal_counts(rollout.groups, rollout.rewards, self.contract)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         del batch

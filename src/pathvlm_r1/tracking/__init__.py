@@ -2,7 +2,7 @@
 
 from pathvlm_r1.tracking.checkpoints import AtomicCheckpointIO, LastCheckpoint
 from pathvlm_r1.tracking.export import export_model
-from pathvlm_r1.tracking.files import TrackingError, file_hash, write_atomically, write_json
+from pathvlm_r1.tracking.files import TrackingError, append_text, file_hash, sync, write_atomically, write_json
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
 from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
@@ -33,6 +33,7 @@ __all__ = [
     "RunRecord",
     "StepProgress",
     "TrackingError",
+    "append_text",
     "build_logger",
     "content_hash",
     "create_run_folder",
@@ -48,6 +49,7 @@ __all__ = [
     "read_manifest",
     "run_record",
     "summarised",
+    "sync",
     "write_atomically",
     "write_json",
 ]

@@ -54,6 +54,16 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, lambda partial: _write_text(partial, text))
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add to the end of a file; when this returns, a kill of this process cannot lose it, though a power cut can.
+
+    Raises:
+        TrackingError: the disk is full, refuses writing, or fails otherwise; a part may have been written.
+    """
+    with disk_faults_explained(path, "the run can go on from its last checkpoint"), path.open("ab") as file:
+        file.write(text.encode())
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's contents, in hexadecimal."""
     with path.open("rb") as file:

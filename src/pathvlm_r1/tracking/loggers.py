@@ -22,7 +22,7 @@ from wandb.sdk.lib import wbauth
 LoggerName = Literal["wandb", "csv", "none"]
 
 COMPLETIONS_KEY = "samples/completions"
-COMPLETIONS_FILE = "completions.jsonl"
+SAMPLES_FILE = "samples.jsonl"
 _WANDB_HOST = "https://api.wandb.ai"
 
 
@@ -93,14 +93,14 @@ def build_logger(
 
 
 def log_completion_table(logger: Logger | Literal[False] | None, rows: Sequence[CompletionRow], step: int) -> None:
-    """Show completions: a table with pictures in wandb, lines of completions.jsonl without them beside metrics.csv."""
+    """Show completions: a table with pictures in wandb, lines of samples.jsonl without them beside metrics.csv."""
     if isinstance(logger, WandbLogger):
         terms = _terms(rows)
         columns = ["question", "picture", "completion", *(f"reward/{term}" for term in terms), "events"]
         logger.log_table(COMPLETIONS_KEY, columns=columns, data=[_cells(row, terms) for row in rows], step=step)
     elif isinstance(logger, CSVLogger):
         lines = [json.dumps({"step": step, **_written(row)}, ensure_ascii=False) + "\n" for row in rows]
-        with (Path(logger.save_dir) / COMPLETIONS_FILE).open("a", encoding="utf-8") as file:
+        with (Path(logger.save_dir) / SAMPLES_FILE).open("a", encoding="utf-8") as file:
             file.writelines(lines)
 
 

@@ -44,6 +44,17 @@ class RunFolder:
         """Metrics by step, where the csv logger is chosen."""
         return self.path / "metrics.csv"
 
+    def completions_of(self, process: int) -> Path:
+        """The log of the completions that one process of a GRPO run has sampled."""
+        return self.path / ("completions.jsonl" if process == 0 else f"completions.{process}.jsonl")
+
+    @property
+    def completions(self) -> list[Path]:
+        """The logs that are there, the first process's first."""
+        others = (path for path in self.path.glob("completions.*.jsonl") if path.suffixes[0][1:].isdecimal())
+        found = [self.completions_of(0), *sorted(others, key=lambda path: int(path.suffixes[0][1:]))]
+        return [path for path in found if path.is_file()]
+
     @property
     def predictions(self) -> Path:
         """The folder of scored completions: <dataset>.<split>.<decoding>.jsonl."""
