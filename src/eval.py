@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import check_readiness, evaluate, print_answer, rescore
-from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, RescoreConfig, refuse_unread
+from pathvlm_r1.assembly import EVALUATION_TASKS
+from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import run, user_errors
-
-TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
-    "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
-    "predict": lambda composed: print_answer(PredictConfig.checked(composed)),
-    "rescore": lambda composed: rescore(RescoreConfig.checked(composed)),
-    "rl_readiness": lambda composed: check_readiness(ReadinessConfig.checked(composed)),
-}
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
@@ -25,7 +16,7 @@ def main(composed: DictConfig) -> None:
     """Do the chosen task."""
     with user_errors():
         refuse_unread(HydraConfig.get().overrides.task, composed)
-        TASKS[composed.task](composed)
+        EVALUATION_TASKS[composed.task](composed)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
@@ -52,13 +52,14 @@ _BYTES_PER_TOKEN = 4  # of English text, roughly
 _SAMPLED = 32  # questions that an estimate is made from
 
 
-def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1) -> Judge:
+def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1, repeat: int = 0) -> Judge:
     """The judge of `judge=…`.
 
     Args:
         config: of the judge.
         contract: under which completions are read.
         processes: that share a limit on requests.
+        repeat: how often completions were judged before; a language model's answers of then are not taken again.
 
     Raises:
         ConfigError: its key or its prompt is not there.
@@ -66,7 +67,7 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1) -> Jud
     require_judge(config)
     match config:
         case PanelJudgeConfig():
-            members = {name: judge_of(member, contract, processes) for name, member in config.members.items()}
+            members = {name: judge_of(member, contract, processes, repeat) for name, member in config.members.items()}
             return PanelJudge(members=members, rule=Rule(config.rule), tie=Tie(config.tie), quorum=config.quorum)
         case NoisyJudgeConfig():
             wrapped: Judge = OracleJudge(contract) if config.judge == "oracle" else RulesJudge()
@@ -74,7 +75,7 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1) -> Jud
             return NoisyJudge(judge=wrapped, seed=config.seed, rates=rates, name=config.name)
         case OpenAIJudgeConfig():
             key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
-            return _openai(config, key, processes)
+            return _openai(config, key, processes, repeat)
         case RulesJudgeConfig():
             return RulesJudge()
         case _:
@@ -140,35 +141,55 @@ def show_judge_plan(composed: DictConfig) -> bool:
     sampled = rollouts * stage.prompts_per_step * stage.group_size
     validations = min(rollouts, ceil(steps / stage.validation_every))
     validated = validations * len(load_samples(config.dataset, "validation")[: stage.validation_samples])
-    samples = load_samples(config.dataset, stage.split)[:_SAMPLED]
-    for place, judge in paid.items():
-        plan = _in_words(
-            judge, samples, place=place, sampled=sampled, validated=validated, rounds=stage.resample_rounds
-        )
-        get_console().print(plan, markup=False, highlight=False, soft_wrap=True)
+    rounds = stage.resample_rounds
+    again = f"; up to {rounds} times the rollouts' if groups are sampled anew" if rounds else ""
+    show_plans(
+        paid, [_reference(sample) for sample in load_samples(config.dataset, stage.split)[:_SAMPLED]],
+        calls=sampled + validated, of=f"{sampled} of rollouts, {validated} of validations{again}",
+    )  # fmt: skip
     return True
 
 
-def _in_words(
-    judge: OpenAIJudgeConfig, samples: Sequence[Sample], *, place: str, sampled: int, validated: int, rounds: int
-) -> str:  # fmt: skip
-    asking = _openai(judge, None, 1)
-    targets = [Contract().target(sample) for sample in samples]
-    asked = asking.questions(
-        Completion(sample, target, FinishReason.STOP, len(target))
-        for sample, target in zip(samples, targets, strict=True)
-    )
-    calls = sampled + validated
+def _reference(sample: Sample) -> Completion:
+    """What is asked about before anything was sampled."""
+    target = Contract().target(sample)
+    return Completion(sample, target, FinishReason.STOP, len(target))
+
+
+def is_dry(judge: JudgeConfig) -> bool:
+    """Whether it is to be said what a judge, or a panel's member, would be asked: `judge.dry_run=true`."""
+    asked = [judge, *judges_within(judge).values()]
+    return any(isinstance(one, OpenAIJudgeConfig | PanelJudgeConfig) and one.dry_run for one in asked)
+
+
+def show_plans(
+    paid: Mapping[str, OpenAIJudgeConfig], completions: Sequence[Completion], *, calls: int, of: str
+) -> None:  # fmt: skip
+    """Say what each judge that costs money would be asked and paid at most.
+
+    Args:
+        paid: place as typed -> judge.
+        completions: such as it would be asked about, for the length of a request.
+        calls: requests to each.
+        of: what they are about, in words.
+    """
+    for place, judge in paid.items():
+        plan = _in_words(judge, completions, place=place, calls=calls, of=of)
+        get_console().print(plan, markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_words(judge: OpenAIJudgeConfig, completions: Sequence[Completion], *, place: str, calls: int, of: str) -> str:
+    asking = _openai(judge, None, 1, 0)
+    asked = asking.questions(completions)
     mean_tokens = sum(q.text_bytes for q in asked) / len(asked) / _BYTES_PER_TOKEN + judge.image_tokens
     cost = asking.budget.cost(ceil(calls * mean_tokens), calls * judge.max_tokens) / NANO
     spent = 0.0
     if asking.cache.is_file():
         with opened(asking.cache) as store:
             spent = store.spent / NANO
-    again = f"; up to {rounds} times the rollouts' if groups are sampled anew" if rounds else ""
     return (
         f"{place}={judge.name} model={judge.model}: nothing was sent\n"
-        f"calls   {calls}: {sampled} of rollouts, {validated} of validations{again}\n"
+        f"calls   {calls}: {of}\n"
         f"tokens  {ceil(calls * mean_tokens)} in, at most {calls * judge.max_tokens} out\n"
         f"cost    {cost:.2f} USD if every answer is as long as {place}.max_tokens={judge.max_tokens} allows\n"
         f"cap     {place}.max_cost={judge.max_cost:g} USD, of which {spent:.2f} are spent in {judge.cache}: "
@@ -176,13 +197,13 @@ def _in_words(
     )
 
 
-def _openai(config: OpenAIJudgeConfig, key: str | None, processes: int) -> OpenAIJudge:
+def _openai(config: OpenAIJudgeConfig, key: str | None, processes: int, repeat: int) -> OpenAIJudge:
     rate, price = config.requests_per_minute, config.price
     return OpenAIJudge(
         asking=Asking(
             model=config.model, prompt=Prompt.named(config.prompt), reference=config.reference,
             max_side=config.image_size, temperature=config.temperature, seed=config.seed,
-            max_tokens=config.max_tokens, max_tokens_key=config.max_tokens_key,
+            max_tokens=config.max_tokens, max_tokens_key=config.max_tokens_key, repeat=repeat,
         ),
         client=Client(
             Endpoint(

@@ -12,7 +12,15 @@ from typing import Any
 from hydra.utils import instantiate
 
 from pathvlm_r1.assembly.judging import judge_of
-from pathvlm_r1.config import JudgeConfig, OracleJudgeConfig, OwnTermConfig, RewardConfig, TermConfig, found_target
+from pathvlm_r1.config import (
+    JudgeConfig,
+    OracleJudgeConfig,
+    OwnTermConfig,
+    ProcessConfig,
+    RewardConfig,
+    TermConfig,
+    found_target,
+)
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.reward import (
     AnswerConsistency,
@@ -22,6 +30,7 @@ from pathvlm_r1.reward import (
     Format,
     Gate,
     ImageTextAlignment,
+    Judge,
     LengthBand,
     Missing,
     Normalisation,
@@ -74,6 +83,12 @@ def reward_terms(
     return [WeightedTerm(term, around[term.name].weight, _shape(around[term.name])) for term in terms]
 
 
+def process_term(process: ProcessConfig, judge: Judge) -> CrossModalProcess:
+    """The process term of a judge."""
+    events = None if process.events is None else vars(process.events)
+    return CrossModalProcess(judge, process.coefficient, events)
+
+
 def recorded_terms(reward: RewardConfig, contract: Contract, logged: RewardConfig) -> list[WeightedTerm]:
     """The same terms for logged completions.
 
@@ -111,8 +126,7 @@ def _of_the_method(
     if reward.format is not None:
         yield Format(contract)
     if reward.process is not None and judge is not None:
-        events = None if reward.process.events is None else vars(reward.process.events)
-        yield CrossModalProcess(judge_of(judge, contract, processes), reward.process.coefficient, events)
+        yield process_term(reward.process, judge_of(judge, contract, processes))
 
 
 def _of_the_field(reward: RewardConfig, contract: Contract) -> Iterator[RewardTerm]:

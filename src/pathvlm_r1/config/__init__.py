@@ -1,5 +1,6 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
+from pathvlm_r1.config.audit import JudgeAuditConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
@@ -65,6 +66,7 @@ __all__ = [
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
+    "JudgeAuditConfig",
     "JudgeConfig",
     "LoRAConfig",
     "LocalLoggerConfig",

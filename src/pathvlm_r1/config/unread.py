@@ -26,6 +26,7 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
     "rescore": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "seed", "output"),
+    "judge_audit": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "output"),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
@@ -72,12 +73,7 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if "stage" in composed:
         yield from _reasons_of_stage(composed)
     if "task" in composed and composed.task in UNREAD_BY_TASK:
-        yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
-    if "task" in composed and "runs" in composed and composed.runs is not None:
-        reason = f"runs={composed.runs} says which models are evaluated, and where"
-        yield from ((key, reason) for key in ("model", "output"))
-    if "task" in composed and composed.task == "rescore":
-        yield from _reasons_of_rescoring(composed)
+        yield from _reasons_of_task(composed)
     if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:
@@ -91,6 +87,17 @@ def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
+
+
+def _reasons_of_task(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
+    if composed.task == "evaluate" and composed.runs is not None:
+        reason = f"runs={composed.runs} says which models are evaluated, and where"
+        yield from ((key, reason) for key in ("model", "output"))
+    if composed.task == "rescore":
+        yield from _reasons_of_rescoring(composed)
+    if composed.task == "judge_audit" and composed.run is not None:
+        yield from ((key, f"run={composed.run} has its own") for key in ("dataset", "split"))
 
 
 def _reasons_of_rescoring(composed: DictConfig) -> Iterator[tuple[str, str]]:

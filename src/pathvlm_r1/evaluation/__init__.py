@@ -1,5 +1,15 @@
 """Evaluation: answering under the contract, predictions, tables with intervals, paired comparisons, the report."""
 
+from pathvlm_r1.evaluation.agreement import (
+    EventAgreement,
+    ScoreAgreement,
+    Stability,
+    cohens_kappa,
+    event_agreement,
+    kappa_interval,
+    score_agreement,
+    stability,
+)
 from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparison import (
@@ -12,6 +22,8 @@ from pathvlm_r1.evaluation.comparison import (
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
+from pathvlm_r1.evaluation.judge_audit import AskingCost, JudgeAudit, ProcessRule, measure_judge
+from pathvlm_r1.evaluation.judge_audit_table import audit_sentences, audit_table
 from pathvlm_r1.evaluation.logged_completions import (
     LoggedCompletion,
     LoggedRollout,
@@ -34,39 +46,51 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 
 __all__ = [
     "Answerer",
+    "AskingCost",
     "Comparison",
     "Difference",
     "Estimate",
+    "EventAgreement",
     "Interval",
     "Item",
+    "JudgeAudit",
     "JudgedBin",
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
     "PairedDifference",
     "Prediction",
+    "ProcessRule",
     "Readiness",
     "ResultRow",
+    "ScoreAgreement",
     "Signal",
+    "Stability",
     "Summary",
     "Verdict",
     "accuracy_by_type",
     "as_completion",
+    "audit_sentences",
+    "audit_table",
     "blank_images",
     "cluster_bootstrap",
+    "cohens_kappa",
     "compare_arms",
     "comparisons_from_items",
     "difference",
     "difference_table",
+    "event_agreement",
     "figure_png",
     "hierarchical_interval",
     "image_bootstrap_of_seed_mean",
     "judged_bins",
     "judged_table",
+    "kappa_interval",
     "letter_accuracy",
     "log_lines",
     "markdown",
     "mcnemar",
+    "measure_judge",
     "measure_readiness",
     "pass_at_k",
     "predict",
@@ -77,9 +101,11 @@ __all__ = [
     "read_summary",
     "readiness_table",
     "result_row",
+    "score_agreement",
     "seed_differences",
     "share_interval",
     "shuffled_images",
+    "stability",
     "summarise",
     "verdict",
     "wilson",

@@ -93,6 +93,7 @@ class Asking:
     seed: int | None
     max_tokens: int
     max_tokens_key: str  # how the server calls it
+    repeat: int = 0  # how often the same was asked before; not sent, but an answer of its own
 
     def question(self, completion: Completion, picture: Picture) -> Question:
         """The request about one completion of the picture's sample."""
@@ -122,6 +123,7 @@ class Asking:
             "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
         }  # fmt: skip
+        decisive |= {"repeat": self.repeat} if self.repeat else {}
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return Question(key=key, body=body, completion=completion)
 

@@ -1,0 +1,72 @@
+"""What the audit of a judge may be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from pathvlm_r1.config.dataset import DatasetConfig, Split
+from pathvlm_r1.config.judge import JudgeConfig
+from pathvlm_r1.config.reward import RewardConfig
+from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
+from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, without
+from pathvlm_r1.config.typed import checked
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeAuditConfig:
+    """A judge held against the truth; the values stand in `conf/eval.yaml` and `conf/task/judge_audit.yaml`."""
+
+    task: Literal["judge_audit"]
+    run: str | None
+    completions: str | None
+    split: Split
+    against: Literal["oracle", "ratings"]
+    n: int
+    repeats: int
+    replicates: int
+    out: str | None
+    dataset: DatasetConfig
+    reward: RewardConfig
+    judge: JudgeConfig
+    seed: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> JudgeAuditConfig:
+        """The configuration of `src/eval.py task=judge_audit`, less the keys that it does not read."""
+        resolved = composed.copy()
+        OmegaConf.resolve(resolved)  # a reward may take its limit of tokens from the model
+        return checked(cls, without(resolved, "model", "trainer", "rollout", "evaluation", "output"))
+
+    def __post_init__(self) -> None:
+        named = [key for key in ("run", "completions") if getattr(self, key) is not None]
+        if len(named) != 1:
+            both = " and ".join(f"{key}={getattr(self, key)}" for key in named)
+            raise ConfigError(
+                f"task=judge_audit: {both or 'nothing is named'}; give either run=, the folder of a GRPO run, or "
+                "completions=, a file from elsewhere"
+            )
+        for key in (*named, *(["out"] if self.out is not None else [])):
+            require_text(getattr(self, key), key)
+        require_positive(self.n, "n")
+        require_positive(self.repeats, "repeats")
+        require_positive(self.replicates, "replicates")
+        require_seed(self.seed, "seed")
+        is_rated = self.against == "ratings"
+        require(not (is_rated and self.run), "against", self.against, "oracle with run=: its log holds no ratings")
+        require(self.reward.process is not None, "reward", self.reward.name, "needs the process term, which is judged")
+        if self.run is None:
+            self.require_judges(self.dataset)
+
+    def require_judges(self, dataset: DatasetConfig) -> None:
+        """Refuse a judge, or a truth, that the dataset does not have.
+
+        Raises:
+            ConfigError: names the key.
+        """
+        require_judge_of_terms(self.reward, self.judge, dataset)
+        has_truth = self.against != "oracle" or "oracle" in JUDGES_BY_DATASET[dataset.kind]
+        rule = f"ratings: dataset={dataset.name} has no findings that an oracle could hold a reasoning against"
+        require(has_truth, "against", self.against, rule)
