@@ -68,3 +68,7 @@ study:  ## print the commands of the recorded studies
 	@echo "$(PYTHON) src/eval.py runs=outputs/bccd dataset=bccd dataset.root=<clone>"
 	@echo "$(PYTHON) src/report.py runs=outputs/bccd out=experiments/bccd"
 	@echo "mv experiments/bccd/summary.json experiments/bccd/results.json"
+	@echo "# experiments/judge_noise: GRPO paid by judges that err, on phantoms whose truth is known"
+	@echo "$(PYTHON) src/train.py -m experiment=judge_noise judge=oracle,noisy_10,noisy_40,noisy_lenient_40,rules seed=0,1,2"
+	@echo "$(PYTHON) src/eval.py runs=outputs/judge_noise 'dataset.out_of_domain=[]'"
+	@echo "$(PYTHON) src/eval.py task=overoptimisation runs=outputs/judge_noise out=experiments/judge_noise"

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.assembly.datasets import CONF
+from pathvlm_r1.config import JUDGES_BY_DATASET
 
 # What a GRPO command may type and its parent's must not: read by GRPO alone, or replaced by the parent's own.
 _CHILDS_OWN = (
@@ -17,8 +18,14 @@ _CHILDS_OWN = (
 
 
 def implied_parent(composed: DictConfig) -> DictConfig:
-    """The configuration of the SFT run that another stage's implies."""
+    """The configuration of the SFT run that another stage's implies.
+
+    Its validations are judged by the oracle where the data have one: children of several judges share it, whichever of
+    them is trained first.
+    """
     implied = composed.copy()
+    if "oracle" in JUDGES_BY_DATASET[composed.dataset.kind]:
+        implied.judge = OmegaConf.load(CONF / "judge" / "oracle.yaml")
     implied.stage = OmegaConf.load(CONF / "stage" / "sft.yaml")
     implied.trainer.max_steps = "${stage.max_steps}"
     implied.seed = composed.stage.parent_seed

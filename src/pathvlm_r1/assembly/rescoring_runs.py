@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ from rich.table import Table
 from pathvlm_r1.assembly.judging import judge_of, require_judge
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, logged_run, rewarded
 from pathvlm_r1.assembly.out_files import out_file
-from pathvlm_r1.assembly.rewards import recorded_terms
+from pathvlm_r1.assembly.rewards import process_term
 from pathvlm_r1.assembly.verifying import verify_rewards
-from pathvlm_r1.config import RescoreConfig, decisive, require_judge_of_terms
+from pathvlm_r1.config import JudgeConfig, RescoreConfig, RewardConfig, decisive, require_judge_of_terms
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.evaluation import Difference, JudgedBin, difference, difference_table, judged_bins, judged_table
-from pathvlm_r1.reward import CrossModalProcess, score_all
+from pathvlm_r1.reward import RecordedJudge, score_all
 from pathvlm_r1.tracking import RunFolder, progress_over, write_atomically, write_json
 
 
@@ -95,7 +95,7 @@ def _lines(found: list[Rewarded]) -> Iterator[str]:
 
 
 def _judge_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> None:
-    bins = judged_anew(config, run)
+    bins = judged_anew(run, config.reward, config.judge, bins=config.bins)
     label = f"{run.folder.path}, judge={run.config.judge.name}, asked: judge={config.judge.name}"
     _show(f"{label}: {len(run.completions)} completions", judged_table(bins))
     if out is not None:
@@ -107,27 +107,33 @@ def _judge_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> None
         write_json(out, found)
 
 
-def judged_anew(config: RescoreConfig, run: LoggedRun) -> list[JudgedBin]:
-    """The process scores of logged and asked verdicts, both at the settings of the command, over the training.
+def judged_anew(run: LoggedRun, reward: RewardConfig, judge: JudgeConfig, *, bins: int) -> list[JudgedBin]:
+    """The process scores of logged and asked verdicts, both at the settings of one reward, over the training.
+
+    Args:
+        run: with its log.
+        reward: with a process term, for its settings.
+        judge: that is asked.
+        bins: of steps, at most.
 
     Raises:
         ConfigError: the judge cannot score this dataset.
         JudgeError: it cannot go on.
     """
-    require_judge_of_terms(config.reward, config.judge, run.config.dataset)
+    require_judge_of_terms(reward, judge, run.config.dataset)
+    assert reward.process is not None  # noqa: S101  who asks has seen to it
     contract = Contract()
-    terms = [one.term for one in recorded_terms(config.reward, contract, run.config.reward)]
-    (logged_term,) = [term for term in terms if isinstance(term, CrossModalProcess)]  # `ask=true` needs it
-    asked_term = replace(logged_term, judge=judge_of(config.judge, contract))
+    logged_term = process_term(reward.process, RecordedJudge())
+    asked_term = process_term(reward.process, judge_of(judge, contract))
     steps, right, logged, asked = [], [], [], []
-    for rollout in progress_over(run.rollouts, f"judge={config.judge.name}", len(run.rollouts)):
+    for rollout in progress_over(run.rollouts, f"judge={judge.name}", len(run.rollouts)):
         completions = [run.completion(one) for one in rollout.completions]
         steps += [rollout.step] * len(completions)
         right += [contract.parse(c.text, c.sample.options).answer == c.sample.answer for c in completions]
         logged += [score.value for score in score_all(logged_term, completions)]
         asked += [score.value for score in score_all(asked_term, completions)]
     numbers = (np.array([math.nan if value is None else value for value in of]) for of in (right, logged, asked))
-    return judged_bins(steps, *numbers, bins=config.bins)
+    return judged_bins(steps, *numbers, bins=bins)
 
 
 def _known(value: float) -> float | None:

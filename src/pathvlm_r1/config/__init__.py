@@ -1,6 +1,6 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
-from pathvlm_r1.config.audit import JudgeAuditConfig
+from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
@@ -27,6 +27,7 @@ from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
+    JUDGES_BY_DATASET,
     EvalConfig,
     LocalLoggerConfig,
     LoggerConfig,
@@ -49,6 +50,7 @@ __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
     "JUDGED_EVENTS",
+    "JUDGES_BY_DATASET",
     "JUDGE_LIMITS",
     "RANDOM_6M",
     "UNREAD_BY_STAGE",
@@ -78,6 +80,7 @@ __all__ = [
     "ObjectiveConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
+    "OveroptimisationConfig",
     "OwnTermConfig",
     "PanelJudgeConfig",
     "PhantomConfig",

@@ -1,4 +1,4 @@
-"""What the audit of a judge may be asked."""
+"""What may be asked of judges: to be held against the truth, alone or over the trainings that they have rewarded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig, Split
-from pathvlm_r1.config.judge import JudgeConfig
+from pathvlm_r1.config.judge import JudgeConfig, paid_judges, require_judge_ranges
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, without
@@ -70,3 +70,37 @@ class JudgeAuditConfig:
         has_truth = self.against != "oracle" or "oracle" in JUDGES_BY_DATASET[dataset.kind]
         rule = f"ratings: dataset={dataset.name} has no findings that an oracle could hold a reasoning against"
         require(has_truth, "against", self.against, rule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OveroptimisationConfig:
+    """Runs by two judges; the values stand in `conf/eval.yaml` and `conf/task/overoptimisation.yaml`."""
+
+    task: Literal["overoptimisation"]
+    runs: str
+    bins: int
+    replicates: int
+    out: str | None
+    reward: RewardConfig
+    judge: JudgeConfig
+    seed: int
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> OveroptimisationConfig:
+        """The configuration of `src/eval.py task=overoptimisation`, less the keys that it does not read."""
+        resolved = composed.copy()
+        OmegaConf.resolve(resolved)  # a reward may take its limit of tokens from the model
+        unread = ("model", "dataset", "trainer", "rollout", "evaluation", "output")
+        return checked(cls, without(resolved, *unread))
+
+    def __post_init__(self) -> None:
+        require_text(self.runs, "runs")
+        require_positive(self.bins, "bins")
+        require_positive(self.replicates, "replicates")
+        require_seed(self.seed, "seed")
+        if self.out is not None:
+            require_text(self.out, "out")
+        require(self.reward.process is not None, "reward", self.reward.name, "needs the process term, which is judged")
+        require_judge_ranges(self.judge)
+        is_free = not paid_judges(self.judge)
+        require(is_free, "judge", self.judge.name, "one that costs nothing: it is asked about every completion")

@@ -26,6 +26,9 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
     "rescore": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "seed", "output"),
+    "overoptimisation": (
+        "model.checkpoint", "model.recipe", "dataset", "trainer", "rollout", "evaluation", "output",
+    ),
     "judge_audit": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "output"),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip

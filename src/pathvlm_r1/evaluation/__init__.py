@@ -11,6 +11,7 @@ from pathvlm_r1.evaluation.agreement import (
     stability,
 )
 from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
+from pathvlm_r1.evaluation.collecting import Answers, collect
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
@@ -31,6 +32,21 @@ from pathvlm_r1.evaluation.logged_completions import (
     read_log,
     read_rollouts,
 )
+from pathvlm_r1.evaluation.overoptimisation import (
+    ArmRow,
+    Curve,
+    CurvePoint,
+    JudgedAnswer,
+    JudgedRun,
+    Overoptimisation,
+    SeedMean,
+    overoptimisation,
+)
+from pathvlm_r1.evaluation.overoptimisation_report import (
+    overoptimisation_markdown,
+    overoptimisation_png,
+    overoptimisation_table,
+)
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
@@ -46,24 +62,32 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 
 __all__ = [
     "Answerer",
+    "Answers",
+    "ArmRow",
     "AskingCost",
     "Comparison",
+    "Curve",
+    "CurvePoint",
     "Difference",
     "Estimate",
     "EventAgreement",
     "Interval",
     "Item",
     "JudgeAudit",
+    "JudgedAnswer",
     "JudgedBin",
+    "JudgedRun",
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
+    "Overoptimisation",
     "PairedDifference",
     "Prediction",
     "ProcessRule",
     "Readiness",
     "ResultRow",
     "ScoreAgreement",
+    "SeedMean",
     "Signal",
     "Stability",
     "Summary",
@@ -75,6 +99,7 @@ __all__ = [
     "blank_images",
     "cluster_bootstrap",
     "cohens_kappa",
+    "collect",
     "compare_arms",
     "comparisons_from_items",
     "difference",
@@ -92,6 +117,10 @@ __all__ = [
     "mcnemar",
     "measure_judge",
     "measure_readiness",
+    "overoptimisation",
+    "overoptimisation_markdown",
+    "overoptimisation_png",
+    "overoptimisation_table",
     "pass_at_k",
     "predict",
     "read_items",

@@ -15,7 +15,8 @@ SHOWN_REASONS = 3
 
 def audit_table(audit: JudgeAudit) -> Table:
     """A row per event: how often it is said and how often it is true, and how far both agree."""
-    table = Table("", "said", "true", "precision", "recall", "kappa", box=SIMPLE, show_edge=False, pad_edge=False)
+    header = ("", "said", "true", "precision", "recall", "kappa")
+    table = Table(*header, box=SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
     for one in audit.events:
         table.add_row(
             one.event, str(one.both + one.only_judged), str(one.both + one.only_true),
