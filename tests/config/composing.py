@@ -12,6 +12,8 @@ from pathvlm_r1.config import (
     ConfigError,
     DataConfig,
     EvalConfig,
+    JudgeAuditConfig,
+    OveroptimisationConfig,
     PredictConfig,
     ReadinessConfig,
     ReportConfig,
@@ -21,11 +23,16 @@ from pathvlm_r1.config import (
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
-TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
+TASKS = {
+    "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
+    "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
+}  # fmt: skip
 NEEDED = {
     "bccd": ("dataset.root=/data/bccd",),
     "predict": ("image=a.png", "question=Which?", "options=[yes, no]"),
     "rescore": ("completions=a.jsonl",),
+    "judge_audit": ("completions=a.jsonl",),
+    "overoptimisation": ("runs=outputs",),
 }
 
 

@@ -52,7 +52,8 @@ def test_a_command_composes_and_all_that_it_types_is_read(name, arguments):
 def shortening(name: str, arguments: str) -> tuple[str, ...]:
     """What makes a command for the embedded model quick."""
     special = {
-        "task=rescore run=": (), "task=predict": TINY_DATA[2:], "dataset=phantom_ct": ("dataset.splits.test=6",),
+        "task=rescore run=": (), "task=judge_audit run=": ("n=4", "repeats=2", "replicates=50"),
+        "task=predict": TINY_DATA[2:], "dataset=phantom_ct": ("dataset.splits.test=6",),
         "task=rl_readiness": (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50"),
     }  # fmt: skip
     usual = {"eval": TINY_DATA[:2], "data": TINY_DATA[:2], "report": ("replicates=50",)}[name]
@@ -79,7 +80,7 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
             lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
             given = [json.dumps({"sample_id": line["id"], "completion": line["reference"]}) for line in lines]
             (tmp_path / "completions.jsonl").write_text("\n".join(given))
-        run = runs[1 if "task=rescore" in rest else 0][0]
+        run = runs[1 if "run=outputs" in rest else 0][0]
         typed = shlex.split(rest.replace("<run>", run.path.name))
         outcome = entry(name, *typed, *shortening(name, rest))
         assert outcome.status == 0, outcome.text

@@ -194,7 +194,7 @@ def _curve(runs: Sequence[JudgedRun]) -> Curve:
     places = {tuple((one.first_step, one.last_step) for one in run.bins): run.folder for run in runs}
     if len(places) > 1:
         raise TrackingError(
-            f"arm {runs[0].arm}: {' and '.join(places.values())} have taken different steps; report on a folder whose "
+            f"arm {runs[0].arm}: {' and '.join(places.values())} have taken other steps; report on a folder whose "
             "runs of one arm are as long as each other"
         )
     return Curve(

@@ -101,6 +101,13 @@ def test_the_key_follows_everything_that_decides_the_answer():
     assert len(set(keys)) == len(keys) == 14
 
 
+def test_what_is_asked_again_is_the_same_request_under_a_key_of_its_own():
+    first, again = asked("x"), asked("x", repeat=1)
+    assert asked("x", repeat=0).key == first.key
+    assert again.body == first.body
+    assert len({first.key, again.key, asked("x", repeat=2).key}) == 3
+
+
 def test_the_key_follows_nothing_else():
     again = Completion(replace(SAMPLE, sample_id="another"), "x", FinishReason.LENGTH, 7)
     assert ASKING.question(again, PICTURE).key == asked("x").key
