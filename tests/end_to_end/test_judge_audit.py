@@ -155,14 +155,7 @@ def test_a_runs_completions_are_judged_on_its_own_data(tmp_path):
     )
 
 
-def test_what_cannot_be_audited_is_refused_in_one_message(written, tmp_path):
+def test_files_that_cannot_be_used_are_refused_in_one_message(written, tmp_path):
     path, _ = written
-    assert refused() == (
-        "task=judge_audit: nothing is named; give either run=, the folder of a GRPO run, or completions=, a file from "
-        "elsewhere"
-    )
-    assert "run=x and completions=y; give either" in refused("run=x", "completions=y")
-    assert refused("run=x", "against=ratings").startswith("against=ratings: oracle with run=: its log holds no ratings")
-    assert refused(f"completions={path}", "reward=accuracy").startswith("reward=accuracy: needs the process term")
     assert refused(f"completions={tmp_path / 'none'}").startswith(f"completions={tmp_path / 'none'}: no such file")
     assert refused(f"completions={path}", f"out={path}").endswith("is the file of completions; name another one")
