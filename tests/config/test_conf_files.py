@@ -176,10 +176,10 @@ def test_dataclasses_are_frozen_and_have_no_second_defaults():
 
 
 def test_values_come_in_the_types_of_their_fields():
-    checked = TrainConfig.checked(changed("train", [], {"stage.beta": 0, "dataset.style_shares.terse": 0.3}))
+    checked = TrainConfig.checked(changed("train", [], {"stage.beta": 0, "dataset.style_shares.terse": 0.1}))
     assert type(checked.stage.beta) is float
     assert checked.dataset.out_of_domain[0] == "phantom_ct"
-    assert list(checked.dataset.style_shares.items()) == [("terse", 0.3), ("partial", 0.1), ("complete", 0.6)]
+    assert list(checked.dataset.style_shares.items()) == [("terse", 0.1), ("partial", 0.55), ("complete", 0.35)]
     assert checked.reward.process.coefficient == 0.4
     assert TrainConfig.checked(composed("train", "reward=accuracy")).reward.process is None
 

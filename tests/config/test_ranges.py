@@ -148,8 +148,8 @@ def test_rollouts_are_not_sampled_ahead_where_they_may_be_sampled_anew():
 
 
 def test_shares_are_not_negative_and_sum_to_one():
-    assert message_of("train", [], {"dataset.style_shares.terse": 0.2}) == (
-        "dataset.style_shares={terse: 0.2, partial: 0.1, complete: 0.6}: shares sum to 1, these to 0.9"
+    assert message_of("train", [], {"dataset.style_shares.terse": 0.3}) == (
+        "dataset.style_shares={terse: 0.3, partial: 0.55, complete: 0.35}: shares sum to 1, these to 1.2"
     )
     assert message_of("train", [], {"dataset.style_shares": {"terse": -1, "partial": 1, "complete": 1}}) == (
         "dataset.style_shares={terse: -1.0, partial: 1.0, complete: 1.0}: every share is 0 or more"

@@ -16,7 +16,7 @@ from pathvlm_r1.data.rationale import Argument, join
 from pathvlm_r1.data.sample import FindingsTable, OptionFacts
 
 OPTION_COUNT = 4
-ELIMINATED = 1  # wrong options that a complete rationale dismisses
+ELIMINATED = 1  # wrong options that a complete rationale dismisses: those that follow the right one, around
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _question(
         options=facts,
         exclusive=tuple(frozenset(values) for values in (*ontology.findings.values(), computable) if values),
     )
-    wrong = [index for index in range(len(options)) if index != answer][:ELIMINATED]
+    wrong = [(answer + step) % len(options) for step in range(1, ELIMINATED + 1)]
     argument = Argument(
         seen=seen,
         cited=tuple((subject, knowledge[subject]) for subject in facts[answer].subjects),
