@@ -23,6 +23,7 @@ SCHEMAS = {
     "dataset/bccd": config.BCCDConfig,
     "dataset/phantom": config.PhantomConfig,
     "evaluation": config.EvaluationConfig,
+    "judge/local": config.LocalJudgeConfig,
     "judge/noisy": config.NoisyJudgeConfig,
     "judge/openai": config.OpenAIJudgeConfig,
     "judge/oracle": config.OracleJudgeConfig,

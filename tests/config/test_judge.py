@@ -4,7 +4,7 @@ import pytest
 from composing import CONF, changed, composed, message_of
 from hydra.errors import ConfigCompositionException
 
-from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, OpenAIJudgeConfig, TrainConfig, refuse_unread
+from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, LocalJudgeConfig, OpenAIJudgeConfig, TrainConfig, refuse_unread
 
 RANGES = [
     ("url", "localhost:8000/v1", "an address that begins with http:// or https://"),
@@ -72,14 +72,35 @@ def test_a_run_that_goes_on_may_be_given_other_limits_of_its_judge_and_nothing_e
 
 
 def test_limits_are_keys_of_the_judge():
-    assert set(JUDGE_LIMITS) < set(OpenAIJudgeConfig.__dataclass_fields__)
+    keys = {*OpenAIJudgeConfig.__dataclass_fields__, *LocalJudgeConfig.__dataclass_fields__}
+    assert set(JUDGE_LIMITS) < keys
 
 
-def test_supervised_training_asks_no_judge_that_costs_money():
-    typed = ("stage=sft", "judge=openai")
-    with pytest.raises(ConfigError, match="judge: stage=sft asks no judge that costs money"):
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("model", "", "must not be empty"),
+        ("image_size", 10, "at least 28 pixels a side"),
+        ("max_tokens", 0, "at least 1"),
+        ("rows_per_batch", 0, "at least 1"),
+        ("max_missing_share", 1.5, "from 0 to 1: at 1 nothing ends a run"),
+        ("precision", "int8", "one of bfloat16, float16, float32"),
+        ("constrained", "yes", "expected true or false (bool), got str"),
+    ],
+)
+def test_a_judge_in_this_process_has_ranges_of_its_own(key, value, rule):
+    assert message_of("train", ["judge=local"], {f"judge.{key}": value}).startswith(
+        f"judge.{key}={value or chr(39) * 2}"
+    )
+    assert rule in message_of("train", ["judge=local"], {f"judge.{key}": value})
+
+
+@pytest.mark.parametrize("judge", ["judge=openai", "judge=local"])
+def test_supervised_training_asks_no_language_model(judge):
+    typed = ("stage=sft", judge)
+    with pytest.raises(ConfigError, match="judge: stage=sft asks no language model, as none chooses its weights"):
         refuse_unread(typed, composed("train", *typed))
-    refuse_unread(("stage=grpo", "judge=openai"), composed("train", "stage=grpo", "judge=openai"))
+    refuse_unread(("stage=grpo", judge), composed("train", "stage=grpo", judge))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1])

@@ -192,20 +192,20 @@ def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
 def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name, monkeypatch):
     assert message_of(name, [], {"judge.name": "none"}) == (
         "judge=none: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: oracle, rules, openai. Or take a reward without it: reward=accuracy_format"
+        "judges that can: oracle, rules, openai, local. Or take a reward without it: reward=accuracy_format"
     )
     without = changed(name, ["reward=accuracy_format"], {"judge.name": "none"})
     assert ENTRY_POINTS[name].checked(without).judge.name == "none"
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())  # a kind without a findings table
     assert message_of(name, [], {}) == (
         "judge=oracle: cannot score the process term of reward=dual on dataset=phantom; "
-        "judges that can: rules, openai. Or take a reward without it: reward=accuracy_format"
+        "judges that can: rules, openai, local. Or take a reward without it: reward=accuracy_format"
     )
 
 
 def test_a_judge_that_looks_itself_scores_any_dataset(monkeypatch):
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
-    for judge in ("openai", "rules"):
+    for judge in ("openai", "rules", "local"):
         assert TrainConfig.checked(changed("train", [f"judge={judge}"], {})).judge.name == judge
 
 
@@ -218,7 +218,10 @@ def test_a_judge_that_relies_on_the_oracle_scores_what_the_oracle_can(choice, ke
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
     message = message_of("train", [f"judge={choice}"], {})
     assert message.startswith(key)
-    assert "cannot score the process term of reward=dual on dataset=phantom; judges that can: rules, openai" in message
+    assert (
+        "cannot score the process term of reward=dual on dataset=phantom; judges that can: rules, openai, local"
+        in message
+    )
     of_rules = {
         "noisy_10": {"judge.judge": "rules"},
         "panel": {"judge.members.oracle.name": "rules", "judge.members.noisy.judge": "rules"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from omegaconf import DictConfig
 from rich import get_console
 
 from pathvlm_r1.assembly.datasets import load_samples
+from pathvlm_r1.assembly.local_chats import local_chat, require_model
 from pathvlm_r1.config import (
     JUDGE_LIMITS,
     ConfigError,
     GRPOConfig,
     JudgeConfig,
+    LocalJudgeConfig,
     NoisyJudgeConfig,
     OpenAIJudgeConfig,
     PanelJudgeConfig,
@@ -26,6 +29,7 @@ from pathvlm_r1.config import (
     changed_within,
     composed_within,
     judges_within,
+    language_models,
     paid_judges,
 )
 from pathvlm_r1.contract import Contract
@@ -39,6 +43,7 @@ from pathvlm_r1.reward.judges import (
     Client,
     Endpoint,
     ErrorRates,
+    LocalJudge,
     NoisyJudge,
     OpenAIJudge,
     PanelJudge,
@@ -62,7 +67,7 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1, repeat
         repeat: how often completions were judged before; a language model's answers of then are not taken again.
 
     Raises:
-        ConfigError: its key or its prompt is not there.
+        ConfigError: its key, its prompt or its model is not there.
     """
     require_judge(config)
     match config:
@@ -76,6 +81,8 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1, repeat
         case OpenAIJudgeConfig():
             key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
             return _openai(config, key, processes, repeat)
+        case LocalJudgeConfig():
+            return _local(config, repeat)
         case RulesJudgeConfig():
             return RulesJudge()
         case _:
@@ -86,11 +93,14 @@ def require_judge(config: JudgeConfig) -> None:
     """Refuse a judge that cannot be asked, or a panel with such a member, before anything is loaded.
 
     Raises:
-        ConfigError: its key or its prompt is not there.
+        ConfigError: its key, its prompt or its model is not there.
     """
+    for place, member in language_models(config).items():
+        if member.prompt not in PROMPTS:
+            raise ConfigError(f"{place}.prompt={member.prompt}: one of {', '.join(PROMPTS)}")
+        if isinstance(member, LocalJudgeConfig):
+            require_model(place, member)
     for place, judge in paid_judges(config).items():
-        if judge.prompt not in PROMPTS:
-            raise ConfigError(f"{place}.prompt={judge.prompt}: one of {', '.join(PROMPTS)}")
         variable = judge.api_key_env
         if variable is not None and not os.environ.get(variable, "").strip():
             raise ConfigError(
@@ -180,7 +190,7 @@ def show_plans(
 
 def _in_words(judge: OpenAIJudgeConfig, completions: Sequence[Completion], *, place: str, calls: int, of: str) -> str:
     asking = _openai(judge, None, 1, 0)
-    asked = asking.questions(completions)
+    asked = asking.asking.questions(completions)
     mean_tokens = sum(q.text_bytes for q in asked) / len(asked) / _BYTES_PER_TOKEN + judge.image_tokens
     cost = asking.budget.cost(ceil(calls * mean_tokens), calls * judge.max_tokens) / NANO
     spent = 0.0
@@ -195,6 +205,21 @@ def _in_words(judge: OpenAIJudgeConfig, completions: Sequence[Completion], *, pl
         f"cap     {place}.max_cost={judge.max_cost:g} USD, of which {spent:.2f} are spent in {judge.cache}: "
         f"{'enough' if spent + cost <= judge.max_cost else 'NOT enough, the run would stop'}"
     )
+
+
+def _local(config: LocalJudgeConfig, repeat: int) -> LocalJudge:
+    return LocalJudge(
+        asking=Asking(
+            model=config.model, prompt=Prompt.named(config.prompt), reference=config.reference,
+            max_side=config.image_size, temperature=0.0, seed=None, max_tokens=config.max_tokens,
+            max_tokens_key="max_tokens", judge=config.name, repeat=repeat,
+        ),
+        load=partial(local_chat, config.model, config.precision, is_constrained=config.constrained),
+        rows_per_batch=config.rows_per_batch,
+        cache=Path(config.cache).expanduser(),
+        is_voiding=config.void_unfound_evidence,
+        max_missing_share=config.max_missing_share,
+    )  # fmt: skip
 
 
 def _openai(config: OpenAIJudgeConfig, key: str | None, processes: int, repeat: int) -> OpenAIJudge:

@@ -19,7 +19,7 @@ from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
-from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig, paid_judges
+from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig, language_models
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.stream import ItemStream
@@ -84,7 +84,7 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         learning_rate=stage.learning_rate, weight_decay=stage.weight_decay, gradient_clip=stage.gradient_clip,
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
-    free = None if paid_judges(config.judge) else config.judge  # it chooses no weights: not paid for
+    free = None if language_models(config.judge) else config.judge  # as it chooses no weights
     terms = reward_terms(config.reward, encoder.contract, free)
     judged = [WeightedTerm(one.term, one.weight) for one in terms if one.term.name == "process"]  # all that it measures
     validate = _validation(config, stage, encoder, judged)

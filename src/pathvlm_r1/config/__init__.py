@@ -9,6 +9,7 @@ from pathvlm_r1.config.judge import (
     JUDGED_EVENTS,
     ErrorRatesConfig,
     JudgeConfig,
+    LocalJudgeConfig,
     MemberConfig,
     NoisyJudgeConfig,
     OpenAIJudgeConfig,
@@ -20,6 +21,7 @@ from pathvlm_r1.config.judge import (
     composed_within,
     decisive,
     judges_within,
+    language_models,
     paid_judges,
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
@@ -71,6 +73,7 @@ __all__ = [
     "JudgeAuditConfig",
     "JudgeConfig",
     "LoRAConfig",
+    "LocalJudgeConfig",
     "LocalLoggerConfig",
     "LocalRolloutConfig",
     "LoggerConfig",
@@ -106,6 +109,7 @@ __all__ = [
     "found_target",
     "has_key",
     "judges_within",
+    "language_models",
     "paid_judges",
     "recorded",
     "refuse_unread",

@@ -14,12 +14,14 @@ from pathvlm_r1.config.typed import Keys
 
 JUDGED_EVENTS = tuple(field.name for field in fields(EventsConfig))  # each of which a judge may be wrong about
 
-# Of a judge that is asked over a network: how it is asked, and not what. They change no verdict, and a run that goes on
-# may be given others.
+LANGUAGE_MODELS = ("openai", "local")  # judges that cost money or time
+
+# Of a judge that is a language model: how it is asked, and not what. They change no verdict, and a run that goes on may
+# be given others.
 JUDGE_LIMITS = (
     "url", "api_key_env", "image_tokens", "prices", "max_cost", "cache", "max_missing_share", "concurrency",
     "requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds", "max_wait_seconds", "max_failures",
-    "dry_run",
+    "dry_run", "rows_per_batch",
 )  # fmt: skip
 
 
@@ -145,7 +147,35 @@ class OpenAIJudgeConfig:
         return next(price for price in self.prices if price.model == self.model)
 
 
-MemberConfig = OracleJudgeConfig | RulesJudgeConfig | NoisyJudgeConfig | OpenAIJudgeConfig
+@dataclass(frozen=True, kw_only=True)
+class LocalJudgeConfig:
+    """A vision-language model in this process; the values stand in `conf/judge/local.yaml`."""
+
+    name: Literal["local"]
+    model: str
+    prompt: str
+    reference: Literal["hidden", "shown", "context"]
+    void_unfound_evidence: bool
+    image_size: int
+    max_tokens: int
+    constrained: bool
+    precision: Literal["bfloat16", "float16", "float32"]
+    rows_per_batch: int
+    cache: str
+    max_missing_share: float
+
+    def require_ranges(self, key: str) -> None:
+        """Refuse values out of range; `key` is the place of this judge as typed."""
+        for name in ("model", "prompt", "cache"):
+            require_text(getattr(self, name), f"{key}.{name}")
+        require(self.image_size >= 28, f"{key}.image_size", self.image_size, "at least 28 pixels a side")
+        require_positive(self.max_tokens, f"{key}.max_tokens")
+        require_positive(self.rows_per_batch, f"{key}.rows_per_batch")
+        share = self.max_missing_share
+        require(0 <= share <= 1, f"{key}.max_missing_share", share, "from 0 to 1: at 1 nothing ends a run")
+
+
+MemberConfig = OracleJudgeConfig | RulesJudgeConfig | NoisyJudgeConfig | OpenAIJudgeConfig | LocalJudgeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +216,12 @@ def paid_judges(judge: JudgeConfig) -> dict[str, OpenAIJudgeConfig]:
     return {key: one for key, one in judges_within(judge).items() if isinstance(one, OpenAIJudgeConfig)}
 
 
+def language_models(judge: JudgeConfig) -> dict[str, OpenAIJudgeConfig | LocalJudgeConfig]:
+    """Those of `judges_within` that are a language model, which costs money or time."""
+    models = OpenAIJudgeConfig | LocalJudgeConfig
+    return {key: one for key, one in judges_within(judge).items() if isinstance(one, models)}
+
+
 def deciders(judge: JudgeConfig) -> dict[str, str]:
     """Key as typed -> the name of the judge that decides there: of a noisy one, whose verdicts it garbles."""
     found = {}
@@ -204,7 +240,7 @@ def require_judge_ranges(judge: JudgeConfig) -> None:
         ConfigError: the first such value.
     """
     for key, one in judges_within(judge).items():
-        if isinstance(one, NoisyJudgeConfig | OpenAIJudgeConfig):
+        if isinstance(one, NoisyJudgeConfig | OpenAIJudgeConfig | LocalJudgeConfig):
             one.require_ranges(key)
 
 

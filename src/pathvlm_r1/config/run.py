@@ -23,7 +23,7 @@ from pathvlm_r1.data import LETTERS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
-JUDGES_OF_ALL = ("rules", "openai")  # which need none
+JUDGES_OF_ALL = ("rules", "openai", "local")  # which need none
 
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
 REFUSED_TRAINER_KEYS = {

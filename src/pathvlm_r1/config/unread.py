@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from pathvlm_r1.config.judge import JUDGE_LIMITS, composed_within
+from pathvlm_r1.config.judge import JUDGE_LIMITS, LANGUAGE_MODELS, composed_within
 from pathvlm_r1.config.rules import raise_any
 from pathvlm_r1.config.run import TrainConfig
 
@@ -71,7 +71,7 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     """Key or group -> why it is not read; a key of `_SPARED` stands for all but those."""
     if "resume" in composed and composed.resume is not None:
         reason = f"resume={composed.resume} goes on with that run's own configuration"
-        is_limited = "judge" in composed and composed.judge.name == "openai"
+        is_limited = "judge" in composed and composed.judge.name in LANGUAGE_MODELS
         yield (_ALL_BUT_LIMITS if is_limited else _ALL), reason
     if "stage" in composed:
         yield from _reasons_of_stage(composed)
@@ -86,8 +86,8 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
 def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
     stage = composed.stage.name
     yield from ((key, f"stage={stage} does not read it") for key in UNREAD_BY_STAGE[stage])
-    if stage == "sft" and any(one.name == "openai" for one in composed_within(composed.judge)):
-        yield "judge", "stage=sft asks no judge that costs money, as none chooses its weights"
+    if stage == "sft" and any(one.name in LANGUAGE_MODELS for one in composed_within(composed.judge)):
+        yield "judge", "stage=sft asks no language model, as none chooses its weights"
     if "init" in composed.stage and composed.stage.init != "auto":
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
 

@@ -1,5 +1,6 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
+from pathvlm_r1.model.chat import Chat, Dialogue, Reply
 from pathvlm_r1.model.clip import HFClip
 from pathvlm_r1.model.encoding import (
     IGNORED,
@@ -19,6 +20,8 @@ from pathvlm_r1.model.reference import Reference, reference_of
 
 __all__ = [
     "IGNORED",
+    "Chat",
+    "Dialogue",
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
@@ -29,6 +32,7 @@ __all__ = [
     "Policy",
     "PromptGroup",
     "Reference",
+    "Reply",
     "SampleEncoder",
     "TokenBatch",
     "TokenLogProbs",

@@ -12,6 +12,7 @@ from pathvlm_r1.reward.rubric import EVENTS, RubricEvents
 
 SCHEMA_VERSION = "process_events_v1"
 MAX_EVIDENCE = 512  # characters of one passage
+ASKED_EVIDENCE = 160  # likewise, as the prompts ask for
 
 
 class _Finding(BaseModel):
@@ -26,11 +27,11 @@ class _Finding(BaseModel):
 _FINDINGS = TypeAdapter(dict[str, _Finding])
 
 
-def _schema() -> dict[str, Any]:
-    """JSON Schema as strict servers take it: no references, no lengths, no titles."""
+def _schema(evidence: dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema as strict servers take it: no references, no titles."""
     event = {
         "type": "object",
-        "properties": {"evidence": {"type": "string"}, "present": {"type": "boolean"}},
+        "properties": {"evidence": evidence, "present": {"type": "boolean"}},
         "required": ["evidence", "present"],
         "additionalProperties": False,
     }
@@ -42,7 +43,8 @@ def _schema() -> dict[str, Any]:
     }
 
 
-SCHEMA = _schema()
+SCHEMA = _schema({"type": "string"})  # strict servers take no lengths
+BOUNDED_SCHEMA = _schema({"type": "string", "maxLength": ASKED_EVIDENCE})  # so that no answer goes on for ever
 
 
 class _Message(BaseModel):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.judges.answer import SCHEMA_VERSION, Answer, read
 from pathvlm_r1.reward.judges.client import Client, Session, Unanswered
-from pathvlm_r1.reward.judges.errors import JudgeError
-from pathvlm_r1.reward.judges.question import Asking, Picture, Question
+from pathvlm_r1.reward.judges.missing import require_enough
+from pathvlm_r1.reward.judges.question import Asking, Question
 from pathvlm_r1.reward.judges.store import NANO, Store, opened
 from pathvlm_r1.reward.verdict import Provenance, Verdict
 
@@ -86,22 +85,11 @@ class OpenAIJudge:
             return []
         with opened(self.cache) as store:
             verdicts = asyncio.run(self._judge(completions, store))
-        self._require_enough(verdicts)
+        require_enough(verdicts, self.max_missing_share)
         return verdicts
 
-    def questions(self, completions: Iterable[Completion]) -> list[Question]:
-        """The requests about them; a sample's picture is drawn once."""
-        pictures: dict[int, Picture] = {}
-        asked = []
-        for completion in completions:
-            image = completion.sample.image
-            if id(image) not in pictures:
-                pictures[id(image)] = Picture.of(image.load(), self.asking.max_side)
-            asked.append(self.asking.question(completion, pictures[id(image)]))
-        return asked
-
     async def _judge(self, completions: Sequence[Completion], store: Store) -> list[Verdict]:
-        questions = self.questions(completions)
+        questions = self.asking.questions(completions)
         distinct = {question.key: question for question in questions}
         slots = asyncio.Semaphore(self.client.endpoint.concurrency)
         async with self.client.session() as session:
@@ -175,12 +163,3 @@ class OpenAIJudge:
             return Verdict(None, outcome.reason, provenance)
         reading = read(answer, question.completion.text, is_voiding=self.is_voiding)
         return Verdict(reading.events, reading.reason, provenance, reading.unfound)
-
-    def _require_enough(self, verdicts: Sequence[Verdict]) -> None:
-        missing = [verdict.reason for verdict in verdicts if verdict.events is None]
-        if len(missing) > self.max_missing_share * len(verdicts):
-            (reason, count), *_ = Counter(missing).most_common(1)
-            raise JudgeError(
-                f"judge.max_missing_share={self.max_missing_share:g}: {len(missing)} of {len(verdicts)} completions "
-                f"have no verdict, {count} of them for this reason: {reason}"
-            )

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
@@ -93,7 +94,20 @@ class Asking:
     seed: int | None
     max_tokens: int
     max_tokens_key: str  # how the server calls it
+    judge: str = "openai"  # that asks
+    identity: str | None = None  # of a model in this process: what its name does not say
     repeat: int = 0  # how often the same was asked before; not sent, but an answer of its own
+
+    def questions(self, completions: Iterable[Completion]) -> list[Question]:
+        """The requests about completions; a sample's picture is drawn once."""
+        pictures: dict[int, Picture] = {}
+        asked = []
+        for completion in completions:
+            image = completion.sample.image
+            if id(image) not in pictures:
+                pictures[id(image)] = Picture.of(image.load(), self.max_side)
+            asked.append(self.question(completion, pictures[id(image)]))
+        return asked
 
     def question(self, completion: Completion, picture: Picture) -> Question:
         """The request about one completion of the picture's sample."""
@@ -119,10 +133,11 @@ class Asking:
         body |= {} if self.temperature is None else {"temperature": self.temperature}
         body |= {} if self.seed is None else {"seed": self.seed}
         decisive = {
-            "judge": "openai", "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
+            "judge": self.judge, "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
             "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
         }  # fmt: skip
+        decisive |= {} if self.identity is None else {"identity": self.identity}
         decisive |= {"repeat": self.repeat} if self.repeat else {}
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return Question(key=key, body=body, completion=completion)
