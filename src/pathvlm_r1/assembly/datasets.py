@@ -20,7 +20,7 @@ from pathvlm_r1.data.rationale import Style
 from pathvlm_r1.data.text_floor import text_only_floor
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
-HASHED_PICTURES = 8  # pictures of a split whose pixels enter its hash; the questions all do
+HASHED_PICTURES = 8  # questions of a split whose pictures enter its hash; the texts of all do
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ def samples_hash(samples: Sequence[Sample]) -> str:
         fields = (sample.sample_id, sample.image_id, sample.question, *sample.options, sample.answer, sample.rationale)
         digest.update("\x1f".join(fields).encode())
         if index < HASHED_PICTURES:
-            digest.update(sample.image.load().tobytes())
+            for image in sample.images:
+                digest.update(image.load().tobytes())
     return digest.hexdigest()
 
 

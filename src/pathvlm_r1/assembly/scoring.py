@@ -77,7 +77,7 @@ def answer_one(config: PredictConfig) -> Prediction:
     image.load()  # an unreadable picture ends here, before the model is loaded
     sample = Sample(
         sample_id=config.image, image_id=config.image, dataset="predict", question_type="question",
-        question=config.question, options=config.options, answer="A", rationale="", image=image,
+        question=config.question, options=config.options, answer="A", rationale="", images=(image,),
     )  # fmt: skip
     loaded = answering_policy(config.model, config.trainer)
     answer = answerer(

@@ -42,7 +42,7 @@ class Budget:
 
     def reserve(self, question: Question, max_tokens: int) -> int:
         """Nano-dollars that a request costs at most: no tokeniser makes more tokens of a text than it has bytes."""
-        return self.cost(question.text_bytes + self.image_tokens, max_tokens)
+        return self.cost(question.text_bytes + question.pictures * self.image_tokens, max_tokens)
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class OpenAIJudge:
         return verdicts
 
     def questions(self, completions: Iterable[Completion]) -> list[Question]:
-        """The requests about them; a sample's picture is drawn once."""
+        """The requests about them; a sample's pictures are drawn once."""
         pictures: dict[int, Picture] = {}
         asked = []
         for completion in completions:
-            image = completion.sample.image
-            if id(image) not in pictures:
-                pictures[id(image)] = Picture.of(image.load(), self.asking.max_side)
-            asked.append(self.asking.question(completion, pictures[id(image)]))
+            images = completion.sample.images
+            new = {id(image): image for image in images if id(image) not in pictures}
+            pictures |= {key: Picture.of(image.load(), self.asking.max_side) for key, image in new.items()}
+            asked.append(self.asking.question(completion, [pictures[id(image)] for image in images]))
         return asked
 
     async def _judge(self, completions: Sequence[Completion], store: Store) -> list[Verdict]:
