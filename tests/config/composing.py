@@ -22,8 +22,10 @@ from pathvlm_r1.config import (
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
+WITH_ROOT = ("bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard")
 NEEDED = {
-    "bccd": ("dataset.root=/data/bccd",),
+    **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
+    "experiment=bccd": ("dataset.root=/data/bccd",),
     "predict": ("image=a.png", "question=Which?", "options=[yes, no]"),
     "rescore": ("completions=a.jsonl",),
 }

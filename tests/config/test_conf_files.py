@@ -21,6 +21,9 @@ SCHEMAS = {
     "adapter/full": config.FullConfig,
     "adapter/lora": config.LoRAConfig,
     "dataset/bccd": config.BCCDConfig,
+    "dataset/omnimedvqa": config.OmniMedVQAConfig,
+    "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
+    "dataset/pathmmu": config.PathMMUConfig,
     "dataset/phantom": config.PhantomConfig,
     "evaluation": config.EvaluationConfig,
     "judge/noisy": config.NoisyJudgeConfig,
@@ -60,11 +63,26 @@ EVAL_ROWS = spread(
 )  # fmt: skip
 
 
+IN_VAIN = "cannot score the process term"
+
+
 def refusal_of(row: tuple[str, ...]) -> str | None:
     """With which words a row is refused whose choices do not go together."""
     if "stage=pretrain" in row:
-        return None if {"model=nano", "adapter=full"} <= set(row) else "stage=pretrain needs"
-    return "rollout.weight_sync=reload: adapter" if {"rollout=vllm", "adapter=lora"} <= set(row) else None
+        if not {"model=nano", "adapter=full"} <= set(row):
+            return "stage=pretrain needs"
+    elif {"rollout=vllm", "adapter=lora"} <= set(row):
+        return "rollout.weight_sync=reload: adapter"
+    return IN_VAIN if is_judged_in_vain("train", row) else None
+
+
+def is_judged_in_vain(name: str, row: tuple[str, ...]) -> bool:
+    """Whether a row has a process term and a judge that needs the findings which its dataset does not have."""
+    composition = composed(name, *row)
+    judge = OmegaConf.to_container(composition.judge)
+    names = {member.get("judge", member["name"]) for member in [judge, *judge.get("members", {}).values()]}
+    is_judged = composition.reward.get("process") is not None
+    return is_judged and not run.JUDGES_BY_DATASET[composition.dataset.kind] and bool(names & {"oracle", "noisy"})
 
 
 @pytest.mark.parametrize("row", STAGE_ROWS, ids=" ".join)
@@ -84,6 +102,10 @@ def test_every_experiment_trains_as_it_stands(experiment):
 
 @pytest.mark.parametrize("row", EVAL_ROWS, ids=" ".join)
 def test_every_choice_is_evaluated(row):
+    if {"task=rl_readiness", "task=rescore"} & set(row) and is_judged_in_vain("eval", row):
+        with pytest.raises(ConfigError, match=IN_VAIN):
+            schema_of("eval", row).checked(composed("eval", *row))
+        return
     assert f"task={schema_of('eval', row).checked(composed('eval', *row)).task}" in row
 
 
@@ -140,11 +162,14 @@ def test_a_file_of_conf_has_the_keys_of_its_dataclass_and_no_others(path):
     assert paths_of_schema(schema_of_file(path), values) == paths_of_yaml(values)
 
 
-def test_only_reward_terms_what_stands_around_them_and_a_correction_may_be_left_out():
+def test_only_reward_terms_what_stands_around_them_a_correction_and_a_map_of_paths_may_be_left_out():
     schemas = {
         schema for schema in SCHEMAS.values() for hint in get_type_hints(schema).values() if may_be_left_out(hint)
     }
-    assert schemas == {config.RewardConfig, config.VLLMRolloutConfig}
+    assert schemas == {
+        config.RewardConfig, config.VLLMRolloutConfig, config.PathMMUConfig, config.OmniMedVQAConfig,
+        config.OmniMedVQAHardConfig,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)

@@ -23,6 +23,7 @@ from pathvlm_r1.config.judge import (
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
+from pathvlm_r1.config.published import OmniMedVQAConfig, OmniMedVQAHardConfig, PathMMUConfig, PublishedConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
@@ -36,8 +37,10 @@ from pathvlm_r1.config.run import (
     WandbLoggerConfig,
     require_judge_of_terms,
     trainer_keys,
+    unable_judges,
 )
 from pathvlm_r1.config.samples import DataConfig, RescoreConfig
+from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
@@ -74,15 +77,19 @@ __all__ = [
     "ModelConfig",
     "NoisyJudgeConfig",
     "ObjectiveConfig",
+    "OmniMedVQAConfig",
+    "OmniMedVQAHardConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
     "OwnTermConfig",
     "PanelJudgeConfig",
+    "PathMMUConfig",
     "PhantomConfig",
     "PredictConfig",
     "PretrainConfig",
     "PriceConfig",
     "ProcessConfig",
+    "PublishedConfig",
     "ReadinessConfig",
     "ReportConfig",
     "RescoreConfig",
@@ -90,6 +97,7 @@ __all__ = [
     "RolloutConfig",
     "RulesJudgeConfig",
     "SFTConfig",
+    "Split",
     "StageConfig",
     "TermConfig",
     "TrainConfig",
@@ -106,5 +114,6 @@ __all__ = [
     "refuse_unread",
     "require_judge_of_terms",
     "trainer_keys",
+    "unable_judges",
     "unknown_key",
 ]

@@ -25,6 +25,9 @@ class DefectKind(StrEnum):
     GOLD_AMBIGUOUS = "gold-ambiguous"  # it fits several options
     GOLD_CONTRADICTORY = "gold-contradictory"  # its letter and its text name different options
     CHOICES_IN_QUESTION = "choices-in-question"  # the question repeats the options; they are taken out of it
+    INSTRUCTION_LEFT_OUT = "instruction-left-out"  # of text behind the options: the contract has its own
+    CLASS_UNKNOWN = "class-unknown"  # of a picture whose question is made anew from its class
+    LEFT_OUT_TO_BALANCE = "left-out-to-balance"  # no defect of the picture: its class has more than the others
     DUPLICATE_ID = "duplicate-id"
     DUPLICATE_QUESTION = "duplicate-question"  # the same question, options and picture twice in a split
     QUESTION_IN_TWO_SPLITS = "question-in-two-splits"
