@@ -21,10 +21,15 @@ SCHEMAS = {
     "adapter/full": config.FullConfig,
     "adapter/lora": config.LoRAConfig,
     "dataset/bccd": config.BCCDConfig,
+    "dataset/medxpertqa_mm": config.ChoicesConfig,
     "dataset/omnimedvqa": config.OmniMedVQAConfig,
     "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
     "dataset/pathmmu": config.PathMMUConfig,
+    "dataset/pathvqa": config.HubTablesConfig,
     "dataset/phantom": config.PhantomConfig,
+    "dataset/pmc_vqa": config.ChoicesConfig,
+    "dataset/slake": config.SlakeConfig,
+    "dataset/vqa_rad": config.HubTablesConfig,
     "evaluation": config.EvaluationConfig,
     "judge/noisy": config.NoisyJudgeConfig,
     "judge/openai": config.OpenAIJudgeConfig,
@@ -168,7 +173,7 @@ def test_only_reward_terms_what_stands_around_them_a_correction_and_a_map_of_pat
     }
     assert schemas == {
         config.RewardConfig, config.VLLMRolloutConfig, config.PathMMUConfig, config.OmniMedVQAConfig,
-        config.OmniMedVQAHardConfig,
+        config.OmniMedVQAHardConfig, config.SlakeConfig, config.ChoicesConfig,
     }  # fmt: skip
 
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 from functools import singledispatch
 from pathlib import Path
 
-from pathvlm_r1.config import OmniMedVQAConfig, OmniMedVQAHardConfig, PathMMUConfig, PublishedConfig
+from pathvlm_r1.config import (
+    ChoicesConfig,
+    HubTablesConfig,
+    OmniMedVQAConfig,
+    OmniMedVQAHardConfig,
+    PathMMUConfig,
+    PublishedConfig,
+    SlakeConfig,
+)
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.published import (
-    OMNIMEDVQA_SPLITS,
-    PATHMMU_SPLITS,
+    PUBLISHED_SPLITS,
+    read_medxpertqa,
     read_omnimedvqa,
     read_omnimedvqa_hard,
     read_pathmmu,
+    read_pathvqa,
+    read_pmc_vqa,
+    read_slake,
+    read_vqa_rad,
 )
-
-_SPLITS = {"pathmmu": PATHMMU_SPLITS, "omnimedvqa": OMNIMEDVQA_SPLITS, "omnimedvqa_hard": OMNIMEDVQA_SPLITS}
 
 
 def official_splits(dataset: PublishedConfig) -> tuple[str, ...]:
     """The splits that a set is published with."""
-    return _SPLITS[dataset.kind]
+    return PUBLISHED_SPLITS[dataset.kind]
 
 
 @singledispatch
@@ -53,6 +63,25 @@ def _(dataset: OmniMedVQAHardConfig, split: str) -> ReadResult:
         _root(dataset), split=split, sources=dataset.sources, path_map=dataset.path_map or {}, seed=dataset.seed,
         name=dataset.name,
     )  # fmt: skip
+
+
+@read_split.register
+def _(dataset: HubTablesConfig, split: str) -> ReadResult:
+    read = {"pathvqa": read_pathvqa, "vqa_rad": read_vqa_rad}[dataset.kind]
+    return read(_root(dataset), split=split, name=dataset.name)
+
+
+@read_split.register
+def _(dataset: SlakeConfig, split: str) -> ReadResult:
+    return read_slake(
+        _root(dataset), split=split, languages=dataset.languages, path_map=dataset.path_map or {}, name=dataset.name
+    )
+
+
+@read_split.register
+def _(dataset: ChoicesConfig, split: str) -> ReadResult:
+    read = {"pmc_vqa": read_pmc_vqa, "medxpertqa_mm": read_medxpertqa}[dataset.kind]
+    return read(_root(dataset), split=split, path_map=dataset.path_map or {}, name=dataset.name)
 
 
 def _root(dataset: PublishedConfig) -> Path:

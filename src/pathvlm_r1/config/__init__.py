@@ -23,7 +23,15 @@ from pathvlm_r1.config.judge import (
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
-from pathvlm_r1.config.published import OmniMedVQAConfig, OmniMedVQAHardConfig, PathMMUConfig, PublishedConfig
+from pathvlm_r1.config.published import (
+    ChoicesConfig,
+    HubTablesConfig,
+    OmniMedVQAConfig,
+    OmniMedVQAHardConfig,
+    PathMMUConfig,
+    PublishedConfig,
+    SlakeConfig,
+)
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
@@ -59,6 +67,7 @@ __all__ = [
     "ArchitectureConfig",
     "BCCDConfig",
     "Capability",
+    "ChoicesConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -68,6 +77,7 @@ __all__ = [
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
+    "HubTablesConfig",
     "JudgeConfig",
     "LoRAConfig",
     "LocalLoggerConfig",
@@ -97,6 +107,7 @@ __all__ = [
     "RolloutConfig",
     "RulesJudgeConfig",
     "SFTConfig",
+    "SlakeConfig",
     "Split",
     "StageConfig",
     "TermConfig",

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
 from pathvlm_r1.config.splits import OfficialSplits, Policy, require_file, require_official
-from pathvlm_r1.data.published import CLASS_QUESTIONS, OMNIMEDVQA_SPLITS, PATHMMU_SOURCES, PATHMMU_SPLITS
+from pathvlm_r1.data.published import CLASS_QUESTIONS, PATHMMU_SOURCES, PUBLISHED_SPLITS, SLAKE_LANGUAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class PathMMUConfig:
     def __post_init__(self) -> None:
         _require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, PATHMMU_SOURCES)
-        require_official(self.splits, PATHMMU_SPLITS)
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
         if self.expected_records is not None:
             require_positive(self.expected_records, "dataset.expected_records")
 
@@ -51,7 +51,7 @@ class OmniMedVQAConfig:
     def __post_init__(self) -> None:
         _require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, self.sources)
-        require_official(self.splits, OMNIMEDVQA_SPLITS)
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +73,68 @@ class OmniMedVQAHardConfig:
         _require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, tuple(CLASS_QUESTIONS))
         require_seed(self.seed, "dataset.seed")
-        require_official(self.splits, OMNIMEDVQA_SPLITS)
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
 
 
-PublishedConfig = PathMMUConfig | OmniMedVQAConfig | OmniMedVQAHardConfig
+@dataclass(frozen=True, kw_only=True)
+class HubTablesConfig:
+    """PathVQA and VQA-RAD, whose files hold the pictures; the values stand in `conf/dataset/{pathvqa,vqa_rad}.yaml`."""
+
+    name: str
+    kind: Literal["pathvqa", "vqa_rad"]
+    root: str
+    splits: OfficialSplits
+    split_file: str | None
+    policy: Policy
+    out_of_domain: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_place(self.name, self.root, self.split_file)
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlakeConfig:
+    """SLAKE; the values stand in `conf/dataset/slake.yaml`."""
+
+    name: str
+    kind: Literal["slake"]
+    root: str
+    languages: tuple[str, ...]
+    splits: OfficialSplits
+    split_file: str | None
+    policy: Policy
+    path_map: Mapping[str, str] | None
+    out_of_domain: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_place(self.name, self.root, self.split_file)
+        is_valid = bool(self.languages) and set(self.languages) <= set(SLAKE_LANGUAGES)
+        require(is_valid, "dataset.languages", self.languages, f"at least one of {', '.join(SLAKE_LANGUAGES)}")
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoicesConfig:
+    """PMC-VQA and MedXpertQA; the values stand in `conf/dataset/{pmc_vqa,medxpertqa_mm}.yaml`."""
+
+    name: str
+    kind: Literal["pmc_vqa", "medxpertqa_mm"]
+    root: str
+    splits: OfficialSplits
+    split_file: str | None
+    policy: Policy
+    path_map: Mapping[str, str] | None
+    out_of_domain: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _require_place(self.name, self.root, self.split_file)
+        require_official(self.splits, PUBLISHED_SPLITS[self.kind])
+
+
+PublishedConfig = (
+    PathMMUConfig | OmniMedVQAConfig | OmniMedVQAHardConfig | HubTablesConfig | SlakeConfig | ChoicesConfig
+)
 
 
 def _require_place(name: str, root: str, split_file: str | None) -> None:

@@ -21,10 +21,11 @@ from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data import LETTERS
+from pathvlm_r1.data.published import PUBLISHED_SPLITS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {
-    "phantom": ("oracle",), "bccd": ("oracle",), "pathmmu": (), "omnimedvqa": (), "omnimedvqa_hard": (),
+    "phantom": ("oracle",), "bccd": ("oracle",), **dict.fromkeys(PUBLISHED_SPLITS, ()),
 }  # fmt: skip
 JUDGES_OF_ALL = ("rules", "openai")  # which need none
 

@@ -50,6 +50,11 @@ class Reading:
         record, file = self._place
         self.defects.append(Defect(record, file, kind, message, action))
 
+    def warn_once(self, kind: DefectKind, message: str) -> None:
+        """The same for what is true of a whole file: noted at the first of its records alone."""
+        if all(defect.defect is not kind for defect in self.defects):
+            self.warn(kind, message)
+
     def add(self, sample: Sample) -> None:
         """Keep a sample.
 
