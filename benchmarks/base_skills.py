@@ -75,7 +75,7 @@ def findings_named(policy: Policy, encoder: Encoder, modality: str, count: int) 
     samples = source.samples("benchmark", count)
     question = f"Name the {join(list(ontology.findings))} in this {ontology.picture}."
     engine = NativeEngine(end_ids=encoder.end_ids, rows_per_batch=ROWS)
-    prompts = [encoder.prompt(question, [sample.image]) for sample in samples]
+    prompts = [encoder.prompt(question, sample.images) for sample in samples]
     groups = engine.sample(policy, prompts, 1, Decoding(MAX_TOKENS, 0.0), torch.Generator())
     named = [set(read(encoder.decode(sampled.token_ids)).seen) for (sampled,) in groups]
     shown = [sample.findings.shown for sample in samples if sample.findings is not None]

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(modality: str, image_size: int, *, pictures: int, repeats: int) -> Timing:
     """Render the same pictures `repeats` times; the first, unmeasured one loads what is loaded once."""
     source = PhantomSource("benchmark", modality, SEED, image_size, {"terse": 1.0})
-    images = [sample.image for sample in source.samples("benchmark", pictures)]
+    images = [sample.images[0] for sample in source.samples("benchmark", pictures)]
     images[0].load()
     spent = []
     for _ in range(repeats):

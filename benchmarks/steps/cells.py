@@ -120,7 +120,7 @@ def _max_pixels(cell: Cell) -> int:
 
 def _lengthened(sample: Sample, cell: Cell, encoder: Encoder, words: Sequence[str]) -> Sample:
     """The same question with words after it, and its picture drawn."""
-    sample = longer = replace(sample, image=Held(sample.image.load()))
+    sample = longer = replace(sample, images=(Held(sample.images[0].load()),))
     count = 0
     for _ in range(3):  # the first word costs a token more: the end of the question is written in another way then
         missing = cell.prompt_tokens - _length(longer, encoder)
@@ -133,7 +133,7 @@ def _lengthened(sample: Sample, cell: Cell, encoder: Encoder, words: Sequence[st
 
 
 def _length(sample: Sample, encoder: Encoder) -> int:
-    return len(encoder.prompt(Contract().prompt(sample), [sample.image]).token_ids)
+    return len(encoder.prompt(Contract().prompt(sample), sample.images).token_ids)
 
 
 def _words_of_one_token(encoder: Encoder) -> list[str]:

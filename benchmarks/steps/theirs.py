@@ -98,7 +98,7 @@ def adapter(cell: Cell) -> LoraConfig | None:
 
 def as_dataset(asked: Sequence[Sample]) -> Dataset:
     """Conversations with pictures that stay in memory: none is read or decoded again."""
-    pictures = [sample.image.load() for sample in asked]
+    pictures = [sample.images[0].load() for sample in asked]
     prompts = [[{"role": "user", "content": Contract().prompt(sample)}] for sample in asked]
 
     def with_pictures(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -27,8 +27,13 @@ TASKS = {
     "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
     "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
 }  # fmt: skip
+WITH_ROOT = (
+    "bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa",
+    "medxpertqa_mm",
+)  # fmt: skip
 NEEDED = {
-    "bccd": ("dataset.root=/data/bccd",),
+    **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
+    "experiment=bccd": ("dataset.root=/data/bccd",),
     "predict": ("image=a.png", "question=Which?", "options=[yes, no]"),
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),

@@ -21,7 +21,15 @@ SCHEMAS = {
     "adapter/full": config.FullConfig,
     "adapter/lora": config.LoRAConfig,
     "dataset/bccd": config.BCCDConfig,
+    "dataset/medxpertqa_mm": config.ChoicesConfig,
+    "dataset/omnimedvqa": config.OmniMedVQAConfig,
+    "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
+    "dataset/pathmmu": config.PathMMUConfig,
+    "dataset/pathvqa": config.HubTablesConfig,
     "dataset/phantom": config.PhantomConfig,
+    "dataset/pmc_vqa": config.ChoicesConfig,
+    "dataset/slake": config.SlakeConfig,
+    "dataset/vqa_rad": config.HubTablesConfig,
     "evaluation": config.EvaluationConfig,
     "judge/local": config.LocalJudgeConfig,
     "judge/noisy": config.NoisyJudgeConfig,
@@ -56,16 +64,31 @@ STAGE_ROWS = spread(
     "dataset", "reward", "trainer", "objective", "evaluation", "logger", "rollout", "judge",
 )  # fmt: skip
 EVAL_ROWS = spread(
-    list(product(choices("dataset"), choices("reward")))[::3],
+    list(product(choices("dataset"), choices("reward")))[::7],
     "task", "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
+
+
+IN_VAIN = "cannot score the process term"
 
 
 def refusal_of(row: tuple[str, ...]) -> str | None:
     """With which words a row is refused whose choices do not go together."""
     if "stage=pretrain" in row:
-        return None if {"model=nano", "adapter=full"} <= set(row) else "stage=pretrain needs"
-    return "rollout.weight_sync=reload: adapter" if {"rollout=vllm", "adapter=lora"} <= set(row) else None
+        if not {"model=nano", "adapter=full"} <= set(row):
+            return "stage=pretrain needs"
+    elif {"rollout=vllm", "adapter=lora"} <= set(row):
+        return "rollout.weight_sync=reload: adapter"
+    return IN_VAIN if is_judged_in_vain("train", row) else None
+
+
+def is_judged_in_vain(name: str, row: tuple[str, ...]) -> bool:
+    """Whether a row has a process term and a judge that needs the findings which its dataset does not have."""
+    composition = composed(name, *row)
+    judge = OmegaConf.to_container(composition.judge)
+    names = {member.get("judge", member["name"]) for member in [judge, *judge.get("members", {}).values()]}
+    is_judged = composition.reward.get("process") is not None
+    return is_judged and not run.JUDGES_BY_DATASET[composition.dataset.kind] and bool(names & {"oracle", "noisy"})
 
 
 @pytest.mark.parametrize("row", STAGE_ROWS, ids=" ".join)
@@ -89,12 +112,17 @@ def refusal_of_judging(row: tuple[str, ...]) -> str | None:
         return None
     if {"reward=accuracy", "reward=accuracy_format", "reward=open_answers"} & set(row):
         return "needs the process term, which is judged"
+    if "task=judge_audit" in row and not run.JUDGES_BY_DATASET[composed("eval", *row).dataset.kind]:
+        return f"{IN_VAIN}|has no findings that an oracle could hold"
     return "one that costs nothing" if {"task=overoptimisation", "judge=openai"} <= set(row) else None
 
 
 @pytest.mark.parametrize("row", EVAL_ROWS, ids=" ".join)
 def test_every_choice_is_evaluated(row):
-    if refusal := refusal_of_judging(row):
+    refusal = refusal_of_judging(row)
+    if refusal is None and {"task=rl_readiness", "task=rescore"} & set(row):
+        refusal = IN_VAIN if is_judged_in_vain("eval", row) else None
+    if refusal is not None:
         with pytest.raises(ConfigError, match=refusal):
             schema_of("eval", row).checked(composed("eval", *row))
     else:
@@ -154,11 +182,14 @@ def test_a_file_of_conf_has_the_keys_of_its_dataclass_and_no_others(path):
     assert paths_of_schema(schema_of_file(path), values) == paths_of_yaml(values)
 
 
-def test_only_reward_terms_what_stands_around_them_and_a_correction_may_be_left_out():
+def test_only_reward_terms_what_stands_around_them_a_correction_and_a_map_of_paths_may_be_left_out():
     schemas = {
         schema for schema in SCHEMAS.values() for hint in get_type_hints(schema).values() if may_be_left_out(hint)
     }
-    assert schemas == {config.RewardConfig, config.VLLMRolloutConfig}
+    assert schemas == {
+        config.RewardConfig, config.VLLMRolloutConfig, config.PathMMUConfig, config.OmniMedVQAConfig,
+        config.OmniMedVQAHardConfig, config.SlakeConfig, config.ChoicesConfig,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)

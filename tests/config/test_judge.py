@@ -4,7 +4,16 @@ import pytest
 from composing import CONF, changed, composed, message_of
 from hydra.errors import ConfigCompositionException
 
-from pathvlm_r1.config import JUDGE_LIMITS, ConfigError, LocalJudgeConfig, OpenAIJudgeConfig, TrainConfig, refuse_unread
+from pathvlm_r1.config import (
+    JUDGE_LIMITS,
+    ConfigError,
+    EvalConfig,
+    LocalJudgeConfig,
+    OpenAIJudgeConfig,
+    TrainConfig,
+    refuse_unread,
+    run,
+)
 
 RANGES = [
     ("url", "localhost:8000/v1", "an address that begins with http:// or https://"),
@@ -89,10 +98,9 @@ def test_limits_are_keys_of_the_judge():
     ],
 )
 def test_a_judge_in_this_process_has_ranges_of_its_own(key, value, rule):
-    assert message_of("train", ["judge=local"], {f"judge.{key}": value}).startswith(
-        f"judge.{key}={value or chr(39) * 2}"
-    )
-    assert rule in message_of("train", ["judge=local"], {f"judge.{key}": value})
+    message = message_of("train", ["judge=local"], {f"judge.{key}": value})
+    assert message.startswith(f"judge.{key}={value!r}".replace("'int8'", "int8").replace("'yes'", "yes"))
+    assert rule in message
 
 
 @pytest.mark.parametrize("judge", ["judge=openai", "judge=local"])
@@ -148,7 +156,7 @@ PANEL = ["judge=panel", "+judge@judge.members.paid=openai"]
         (["judge=panel"], {"judge.members.noisy.errors.definition_error.false_absent": 2},
          "judge.members.noisy.errors.definition_error.false_absent=2.0: from 0 to 1, a probability"),
         (["judge=panel"], {"judge.members.rules.name": "panel"}, "judge.members.rules.name=panel: one of oracle, none, "
-         "rules, noisy, noisy_10, noisy_20, noisy_30, noisy_40, noisy_lenient_40, openai"),
+         "rules, noisy, noisy_10, noisy_20, noisy_30, noisy_40, noisy_lenient_40, openai, local"),
         (PANEL, {"judge.members.paid.max_cost": -1}, "judge.members.paid.max_cost=-1.0: 0 or more, USD"),
         (PANEL, {"judge.members.paid.model": "own"}, "judge.members.paid.model=own: needs one price: "
          "judge.members.paid.prices='[{model: own, input: 2.5, output: 10.0}]'"),
@@ -165,7 +173,16 @@ def test_a_member_that_there_is_not_is_refused_with_those_that_there_are():
 
 
 def test_supervised_training_asks_no_panel_that_costs_money():
-    with pytest.raises(ConfigError, match="judge: stage=sft asks no judge that costs money"):
+    with pytest.raises(ConfigError, match="judge: stage=sft asks no language model"):
         refuse_unread(("stage=sft", *PANEL), composed("train", "stage=sft", *PANEL))
     refuse_unread(("stage=sft", "judge=panel"), composed("train", "stage=sft", "judge=panel"))
     refuse_unread(PANEL, composed("train", *PANEL))
+
+
+def test_training_is_refused_a_judge_of_findings_on_a_dataset_without_and_evaluation_goes_on(monkeypatch):
+    monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
+    assert EvalConfig.checked(composed("eval")).judge.name == "oracle"
+    assert message_of("train", [], {}) == (
+        "judge=oracle: cannot score the process term of reward=dual on dataset=phantom; "
+        "judges that can: rules, openai, local. Or take a reward without it: reward=accuracy_format"
+    )

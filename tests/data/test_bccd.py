@@ -196,7 +196,7 @@ def test_samples_have_unique_ids_and_survive_pickling(splits):
     assert len({sample.sample_id for sample in samples}) == len(samples)
     assert all(sample.sample_id == f"{sample.image_id}/{sample.question_type}" for sample in samples)
     assert pickle.loads(pickle.dumps(samples)) == samples  # noqa: S301 (our own bytes)
-    assert samples[0].image.load().mode == "RGB"
+    assert samples[0].images[0].load().mode == "RGB"
 
 
 def test_the_report_accounts_for_every_photograph_and_is_logged(root, splits, caplog):

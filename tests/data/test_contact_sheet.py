@@ -45,7 +45,7 @@ def test_samples_wrap_into_rows_and_every_picture_is_there():
     one_row, two_rows = contact_sheet(samples[:COLUMNS]), contact_sheet(samples)
     assert one_row.width == two_rows.width
     assert two_rows.height > one_row.height + PICTURE
-    first = np.asarray(samples[0].image.load()).repeat(PICTURE // 56, axis=0).repeat(PICTURE // 56, axis=1)
+    first = np.asarray(samples[0].images[0].load()).repeat(PICTURE // 56, axis=0).repeat(PICTURE // 56, axis=1)
     sheet = np.asarray(two_rows)
     assert np.array_equal(sheet[12 : 12 + PICTURE, 12 : 12 + PICTURE], first)
 
@@ -56,9 +56,15 @@ class WidePicture:
 
 
 def test_a_large_picture_is_shown_whole():
-    sheet = np.asarray(contact_sheet([replace(phantoms(1)[0], image=WidePicture())]))
+    sheet = np.asarray(contact_sheet([replace(phantoms(1)[0], images=(WidePicture(),))]))
     red = (sheet == [255, 0, 0]).all(axis=-1)
     assert [np.ptp(axis) + 1 for axis in np.nonzero(red)] == [PICTURE * 3 // 4, PICTURE]
+
+
+def test_all_pictures_of_a_question_are_shown():
+    several = contact_sheet([replace(phantoms(1)[0], images=(WidePicture(),) * 3)])
+    red = (np.asarray(several) == [255, 0, 0]).all(axis=-1)
+    assert red.sum() == pytest.approx(3 * (PICTURE // 2) * (PICTURE * 3 // 8), rel=0.02)  # scaled edges blend
 
 
 def test_a_sheet_of_modalities_has_each_dataset_below_the_other():

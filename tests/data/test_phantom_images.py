@@ -40,7 +40,7 @@ def digests():
         for size in SIZES:
             sample = source(modality, image_size=size).sample("test", 5)
             said = repr((sample.question, sample.options, sample.answer, sample.rationale)).encode()
-            found[f"{modality} {size}"] = hashlib.sha256(said + sample.image.load().tobytes()).hexdigest()
+            found[f"{modality} {size}"] = hashlib.sha256(said + sample.images[0].load().tobytes()).hexdigest()
     return found
 
 
@@ -81,11 +81,11 @@ def calls_of(image):
 @every_modality
 @pytest.mark.parametrize("size", SIZES)
 def test_a_picture_is_rgb_of_the_asked_size_and_the_same_at_every_call(modality, size):
-    image = source(modality, image_size=size).sample("sft", 3).image
+    image = source(modality, image_size=size).sample("sft", 3).images[0]
     assert image.load().mode == "RGB"
     assert image.load().size == (size, size)
     assert image.load().tobytes() == image.load().tobytes()
-    assert source(modality, image_size=size).sample("sft", 3).image.load().tobytes() == image.load().tobytes()
+    assert source(modality, image_size=size).sample("sft", 3).images[0].load().tobytes() == image.load().tobytes()
 
 
 def test_a_fresh_process_asks_and_renders_the_same():
@@ -104,7 +104,7 @@ def test_different_indices_splits_seeds_and_datasets_show_different_pictures(mod
         shared.sample("test", index) for index in range(4)
     ]
     samples += [source(modality, seed=1).sample("sft", 0), source(modality, dataset="another").sample("sft", 0)]
-    assert len({sample.image.load().tobytes() for sample in samples}) == len(samples)
+    assert len({sample.images[0].load().tobytes() for sample in samples}) == len(samples)
 
 
 @every_modality
@@ -112,7 +112,7 @@ def test_a_sample_survives_pickling_with_its_picture(modality):
     sample = source(modality).sample("rl", 2)
     revived = pickle.loads(pickle.dumps(sample))  # noqa: S301  our own bytes
     assert revived == sample
-    assert revived.image.load().tobytes() == sample.image.load().tobytes()
+    assert revived.images[0].load().tobytes() == sample.images[0].load().tobytes()
 
 
 def test_no_two_splits_nor_the_base_models_exercises_share_a_picture_key():
@@ -121,7 +121,9 @@ def test_no_two_splits_nor_the_base_models_exercises_share_a_picture_key():
     }
     sources = {(m, name): (source(m), name) for m, keys in CONFIGURED.items() for name in keys["splits"]}
     sources |= {(owner, modality): (phantoms, modality) for (owner, modality), phantoms in pretraining.items()}
-    keys = {name: [phantoms.sample(part, i).image.key for i in (0, 7)] for name, (phantoms, part) in sources.items()}
+    keys = {
+        name: [phantoms.sample(part, i).images[0].key for i in (0, 7)] for name, (phantoms, part) in sources.items()
+    }
     stems = {name: {key[:2] for key in pair} for name, pair in keys.items()}
     assert all(len(stem) == 1 for stem in stems.values())
     assert all(one.isdisjoint(other) for one, other in combinations(stems.values(), 2))
@@ -130,7 +132,9 @@ def test_no_two_splits_nor_the_base_models_exercises_share_a_picture_key():
 
 def test_the_base_models_pictures_come_from_a_dataset_of_their_own():
     exercises = ExerciseSource(CONFIGURED["ct"]["seed"], 112, 50, {"name_findings": 1.0})
-    configured = {source(m).sample(name, 0).image.key[:2] for m, keys in CONFIGURED.items() for name in keys["splits"]}
+    configured = {
+        source(m).sample(name, 0).images[0].key[:2] for m, keys in CONFIGURED.items() for name in keys["splits"]
+    }
     assert not {exercises(index).image.key[:2] for index in range(60)} & configured
 
 

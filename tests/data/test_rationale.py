@@ -177,7 +177,7 @@ def test_the_style_changes_nothing_but_how_much_is_said(modality):
         assert (short.question, short.options, short.answer, short.findings) == (
             long.question, long.options, long.answer, long.findings,
         )  # fmt: skip
-        assert short.image == long.image
+        assert short.images == long.images
 
 
 def test_an_enumeration_is_english():

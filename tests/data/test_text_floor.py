@@ -21,7 +21,7 @@ def sample(options: tuple[str, ...], answer: str, question_type: str = "count") 
         options=options,
         answer=answer,
         rationale="",
-        image=FileImage(Path("never opened")),
+        images=(FileImage(Path("never opened")),),
     )
 
 

@@ -55,5 +55,5 @@ def _sample(question_type: str, right: str, options: Sequence[str], random: np.r
         options=shuffled,
         answer=LETTERS[shuffled.index(right)],
         rationale="",
-        image=PhantomImage("histology", {}, (0,), 8),
+        images=(PhantomImage("histology", {}, (0,), 8),),
     )

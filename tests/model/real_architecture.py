@@ -137,7 +137,7 @@ def grpo_module(part, encoder, folder):
 
 
 def main(folder):
-    sample = replace(samples(1)[0], image=PICTURE)
+    sample = replace(samples(1)[0], images=(PICTURE,))
     report = {}
     for name, build in {"sft": sft_module, "grpo": grpo_module}.items():
         part = loaded(folder, is_dropout_on=name == "sft")

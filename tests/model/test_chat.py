@@ -22,7 +22,7 @@ SCHEMA = {
 
 
 def dialogue(text=TEXT, seed=0, size=(56, 56)):
-    return Dialogue(SYSTEM, Noise(*size, seed=seed).load(), text)
+    return Dialogue(SYSTEM, (Noise(*size, seed=seed).load(),), text)
 
 
 def chat(schema=None, **shipped):
@@ -49,7 +49,7 @@ def test_a_dialogue_has_the_same_reply_alone_and_beside_longer_ones():
 
 def test_a_reply_is_that_of_plain_greedy_decoding_and_says_whether_the_limit_cut_it():
     ours = chat()
-    inputs = ours.processor(text=[ours.rendered(dialogue())], images=[[dialogue().picture]], return_tensors="pt")
+    inputs = ours.processor(text=[ours.rendered(dialogue())], images=[[*dialogue().pictures]], return_tensors="pt")
     said = []
     for _ in range(4):
         ids = torch.cat([inputs["input_ids"], torch.tensor([said], dtype=torch.long)], dim=1)

@@ -11,10 +11,23 @@ from pathvlm_r1.model import SampleEncoder
 def test_the_same_question_about_another_picture_is_another_prompt():
     first, second = samples(2)
     encoder = SampleEncoder(tiny_encoder(), Contract())
-    control = replace(first, image=second.image, image_id=second.image_id)
+    control = replace(first, images=second.images, image_id=second.image_id)
     assert encoder.prompt(first) is encoder.prompt(first)
     assert encoder.prompt(control).pictures[0].key != encoder.prompt(first).pictures[0].key
     assert encoder.prompt(control).token_ids == encoder.prompt(first).token_ids
+
+
+def test_the_pictures_of_a_question_stand_in_their_order_each_under_a_name_of_its_own():
+    first, second = samples(2)
+    several = replace(first, images=(*first.images, *second.images))
+    turned = replace(several, images=several.images[::-1], image_id="turned")
+    encoder = SampleEncoder(tiny_encoder(), Contract())
+    alone, both = encoder.prompt(first), encoder.prompt(replace(several, image_id="both"))
+    assert [picture.source for picture in both.pictures] == list(several.images)
+    assert [picture.source for picture in encoder.prompt(turned).pictures] == list(turned.images)
+    assert len({picture.key for prompt in (alone, both) for picture in prompt.pictures}) == 3
+    mark = tiny_encoder().processor.image_token_id
+    assert both.token_ids.count(mark) == sum(encoder.prompt(one).token_ids.count(mark) for one in (first, second))
 
 
 PICTURE_MARK = "<|image_pad|>"

@@ -1,6 +1,7 @@
 """Findings against the picture, under an encoder whose similarities are known in closed form."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from truthful_encoder import TruthfulEncoder
@@ -60,6 +61,15 @@ def test_every_picture_is_encoded_once_however_often_it_is_asked_about(term):
     assert term.score_all(both) == first
     assert [term(each) for each in both] == first
     assert term.encoder.encoded_images == len({sample.image_id for sample in SAMPLES[:2]})
+
+
+def test_a_finding_counts_as_shown_where_one_of_several_pictures_shows_it(term):
+    other = next(sample for sample in SAMPLES if sample.findings.shown - SAMPLE.findings.shown)
+    said = shows([min(other.findings.shown - SAMPLE.findings.shown)])
+    both = replace(SAMPLE, images=(*SAMPLE.images, *other.images), image_id="both")
+    assert term(completion(SAMPLE, said)).value == 0.0
+    assert term(completion(both, said)).value == term(completion(other, said)).value > 0
+    assert term(completion(replace(both, images=both.images[::-1], image_id="turned"), said)).value > 0
 
 
 def test_scores_stand_in_the_order_of_their_completions_beside_those_that_state_nothing(term):

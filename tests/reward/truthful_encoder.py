@@ -23,7 +23,7 @@ class TruthfulEncoder:
         phrases = {phrase.lower() for table in tables for phrase in table.shown | table.absent}
         self.places = {phrase: place for place, phrase in enumerate(sorted(phrases))}
         self.shown = {
-            sample.image.load().tobytes(): [phrase.lower() for phrase in sample.findings.shown]
+            sample.images[0].load().tobytes(): [phrase.lower() for phrase in sample.findings.shown]
             for sample in samples
             if sample.findings is not None
         }

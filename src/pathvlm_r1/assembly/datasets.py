@@ -6,21 +6,24 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig
+from pathvlm_r1.assembly.roles import load_published, read_published
+from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.bccd import load_bccd
+from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.phantom import PhantomSource
 from pathvlm_r1.data.rationale import Style
 from pathvlm_r1.data.text_floor import text_only_floor
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
-HASHED_PICTURES = 8  # pictures of a split whose pixels enter its hash; the questions all do
+HASHED_PICTURES = 8  # questions of a split whose pictures enter its hash; the texts of all do
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
     Raises:
         DatasetError: a file that cannot be used.
     """
+    if not isinstance(dataset, PhantomConfig | BCCDConfig):
+        return load_published(dataset, split)
     shares = {
         style.value: dataset.style_shares[style.value] for style in Style
     }  # a manifest sorts keys; draws go by order
@@ -43,6 +48,17 @@ def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
     return source.samples(split, dataset.splits[split])
 
 
+def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
+    """Every split with its defects: the published ones of a published set, the roles of any other.
+
+    Raises:
+        DatasetError: a file that cannot be read at all.
+    """
+    if isinstance(dataset, PhantomConfig | BCCDConfig):
+        return {role: ReadResult(load_samples(dataset, role), []) for role in get_args(Split)}
+    return read_published(dataset)
+
+
 def named_dataset(name: str) -> DatasetConfig:
     """The configuration of another dataset of `conf/dataset`, as it stands there.
 
@@ -53,7 +69,12 @@ def named_dataset(name: str) -> DatasetConfig:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise ConfigError(f"dataset.out_of_domain: {name} is not a dataset; choose from {known}")
-    return checked(PhantomConfig, OmegaConf.create({**OmegaConf.load(path)}))
+    values = OmegaConf.create({**OmegaConf.load(path)})
+    if values.kind != "phantom":
+        raise ConfigError(
+            f"dataset.out_of_domain: {name} has a root of its own; evaluate it by itself, dataset={name} dataset.root=…"
+        )
+    return checked(PhantomConfig, values)
 
 
 def default_config() -> DictConfig:
@@ -71,7 +92,8 @@ def samples_hash(samples: Sequence[Sample]) -> str:
         fields = (sample.sample_id, sample.image_id, sample.question, *sample.options, sample.answer, sample.rationale)
         digest.update("\x1f".join(fields).encode())
         if index < HASHED_PICTURES:
-            digest.update(sample.image.load().tobytes())
+            for image in sample.images:
+                digest.update(image.load().tobytes())
     return digest.hexdigest()
 
 

@@ -107,6 +107,9 @@ def _folder(model: str) -> Path:
 def _dialogue(body: dict[str, Any]) -> Dialogue:
     """What a request says, read back from its body."""
     system, user = body["messages"]
-    picture, words = user["content"]
-    data = picture["image_url"]["url"].partition("base64,")[2]
-    return Dialogue(system["content"], Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), words["text"])
+    *pictures, words = user["content"]
+    return Dialogue(system["content"], tuple(_picture(one["image_url"]["url"]) for one in pictures), words["text"])
+
+
+def _picture(data_url: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(data_url.partition("base64,")[2]))).convert("RGB")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pathvlm_r1.data import montage
 from pathvlm_r1.reward import Completion, RewardTable
 from pathvlm_r1.stages import LearntRollout
 from pathvlm_r1.tracking import CompletionRow, log_completion_table
@@ -41,7 +42,7 @@ def table_rows(groups: Sequence[Sequence[Completion]], rewards: RewardTable) -> 
     return [
         CompletionRow(
             question=group[0].sample.question,
-            picture=group[0].sample.image.load(),
+            picture=montage([image.load() for image in group[0].sample.images]),
             completion=group[0].text,
             rewards={name: scores[b][0].value for name, scores in rewards.scores.items()},
             events=_true_events(rewards, b),

@@ -18,7 +18,7 @@ from pathvlm_r1.assembly.identity import parent_record, weights_identity
 from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import reward_terms
-from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig, PredictConfig
+from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig, PredictConfig, unable_judges
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
@@ -64,6 +64,11 @@ def evaluate(config: EvalConfig) -> list[ResultRow]:
     """Evaluate the checkpoint, or every finished run below `runs` together with the base that they began with."""
     if config.reward.process is not None:
         require_judge(config.judge)
+    if unable := unable_judges(config.reward, config.judge, config.dataset):
+        _log.warning(
+            "dataset=%s says nothing of reasoning: %s gives it no process score; judge=openai or judge=rules would",
+            config.dataset.name, ", ".join(unable),
+        )  # fmt: skip
     out_of_domain = config.dataset.out_of_domain if config.runs else ()
     datasets = [config.dataset, *map(named_dataset, out_of_domain)]
     questions = [_as_asked(config, load_samples(dataset, config.split)) for dataset in datasets]
@@ -77,7 +82,7 @@ def answer_one(config: PredictConfig) -> Prediction:
     image.load()  # an unreadable picture ends here, before the model is loaded
     sample = Sample(
         sample_id=config.image, image_id=config.image, dataset="predict", question_type="question",
-        question=config.question, options=config.options, answer="A", rationale="", image=image,
+        question=config.question, options=config.options, answer="A", rationale="", images=(image,),
     )  # fmt: skip
     loaded = answering_policy(config.model, config.trainer)
     answer = answerer(

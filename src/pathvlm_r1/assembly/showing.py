@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
-from pathvlm_r1.config import DataConfig
+from pathvlm_r1.config import BCCDConfig, DataConfig, PhantomConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.contact_sheet import modality_sheet
 from pathvlm_r1.tracking import write_atomically
@@ -47,8 +47,11 @@ def _write_lines(config: DataConfig) -> None:
 
 def _lines(config: DataConfig) -> Iterator[dict[str, object]]:
     """Questions with a reference in the complete style, whatever the styles of the dataset's own rationales."""
-    complete = {style: float(style == "complete") for style in config.dataset.style_shares}
-    for sample in load_samples(replace(config.dataset, style_shares=complete), config.split)[: config.n]:
+    dataset = config.dataset
+    if isinstance(dataset, PhantomConfig | BCCDConfig):
+        complete = {style: float(style == "complete") for style in dataset.style_shares}
+        dataset = replace(dataset, style_shares=complete)
+    for sample in load_samples(dataset, config.split)[: config.n]:
         yield {
             "id": sample.sample_id, "question": sample.question, "options": list(sample.options),
             "answer": sample.answer, "reference": Contract().target(sample),

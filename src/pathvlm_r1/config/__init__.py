@@ -26,6 +26,15 @@ from pathvlm_r1.config.judge import (
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
+from pathvlm_r1.config.published import (
+    ChoicesConfig,
+    HubTablesConfig,
+    OmniMedVQAConfig,
+    OmniMedVQAHardConfig,
+    PathMMUConfig,
+    PublishedConfig,
+    SlakeConfig,
+)
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
@@ -40,8 +49,10 @@ from pathvlm_r1.config.run import (
     WandbLoggerConfig,
     require_judge_of_terms,
     trainer_keys,
+    unable_judges,
 )
 from pathvlm_r1.config.samples import DataConfig, RescoreConfig
+from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
@@ -61,6 +72,7 @@ __all__ = [
     "ArchitectureConfig",
     "BCCDConfig",
     "Capability",
+    "ChoicesConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -70,6 +82,7 @@ __all__ = [
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
+    "HubTablesConfig",
     "JudgeAuditConfig",
     "JudgeConfig",
     "LoRAConfig",
@@ -81,16 +94,20 @@ __all__ = [
     "ModelConfig",
     "NoisyJudgeConfig",
     "ObjectiveConfig",
+    "OmniMedVQAConfig",
+    "OmniMedVQAHardConfig",
     "OpenAIJudgeConfig",
     "OracleJudgeConfig",
     "OveroptimisationConfig",
     "OwnTermConfig",
     "PanelJudgeConfig",
+    "PathMMUConfig",
     "PhantomConfig",
     "PredictConfig",
     "PretrainConfig",
     "PriceConfig",
     "ProcessConfig",
+    "PublishedConfig",
     "ReadinessConfig",
     "ReportConfig",
     "RescoreConfig",
@@ -98,6 +115,8 @@ __all__ = [
     "RolloutConfig",
     "RulesJudgeConfig",
     "SFTConfig",
+    "SlakeConfig",
+    "Split",
     "StageConfig",
     "TermConfig",
     "TrainConfig",
@@ -115,5 +134,6 @@ __all__ = [
     "refuse_unread",
     "require_judge_of_terms",
     "trainer_keys",
+    "unable_judges",
     "unknown_key",
 ]

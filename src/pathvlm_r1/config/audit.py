@@ -7,11 +7,12 @@ from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from pathvlm_r1.config.dataset import DatasetConfig, Split
+from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.judge import JudgeConfig, paid_judges, require_judge_ranges
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, without
+from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.typed import checked
 
 

@@ -1,18 +1,18 @@
-"""What a dataset may be asked, and the names of its splits."""
+"""What the datasets of this project may be asked: phantoms, and questions made from annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
+from pathvlm_r1.config.published import PublishedConfig
 from pathvlm_r1.config.rules import require, require_seed, require_shares, require_text
+from pathvlm_r1.config.splits import SplitSizes
 from pathvlm_r1.config.typed import Keys
 from pathvlm_r1.data.phantom import ONTOLOGIES
 from pathvlm_r1.data.rationale import Style
 
-Split = Literal["sft", "rl", "validation", "test"]
-SplitSizes = Annotated[Mapping[str, int], Keys(lambda: get_args(Split))]
 StyleShares = Annotated[Mapping[str, float], Keys(lambda: [style.value for style in Style])]
 
 
@@ -59,4 +59,4 @@ class BCCDConfig:
         require_shares(self.style_shares, "dataset.style_shares")
 
 
-DatasetConfig = PhantomConfig | BCCDConfig
+DatasetConfig = PhantomConfig | BCCDConfig | PublishedConfig

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from pathvlm_r1.config.dataset import DatasetConfig, Split
+from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.judge import JudgeConfig, deciders, require_judge_ranges
@@ -17,12 +17,16 @@ from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConf
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
+from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data import LETTERS
+from pathvlm_r1.data.published import PUBLISHED_SPLITS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
-JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {"phantom": ("oracle",), "bccd": ("oracle",)}
+JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {
+    "phantom": ("oracle",), "bccd": ("oracle",), **dict.fromkeys(PUBLISHED_SPLITS, ()),
+}  # fmt: skip
 JUDGES_OF_ALL = ("rules", "openai", "local")  # which need none
 
 # Lightning's own keys that do nothing or harm here -> what to use in their place.
@@ -140,7 +144,9 @@ class EvalConfig:
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
         _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
-        require_judge_of_terms(self.reward, self.judge, self.dataset)
+        if JUDGES_BY_DATASET[self.dataset.kind]:  # elsewhere accuracy is worth a run, whoever judges by default
+            require_judge_of_terms(self.reward, self.judge, self.dataset)
+        require_judge_ranges(self.judge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,10 +278,17 @@ def _decoding_needs(evaluation: EvaluationConfig, pictures: str) -> dict[Capabil
 def require_judge_of_terms(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> None:
     """Refuse a judge that cannot score the process term on a dataset."""
     require_judge_ranges(judge)
-    able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
-    unable = [f"{key}={name}" for key, name in deciders(judge).items() if name not in able]
-    if reward.process is not None and unable:
+    unable = unable_judges(reward, judge, dataset)
+    if unable:
+        able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
         raise ConfigError(
             f"{', '.join(unable)}: cannot score the process term of reward={reward.name} on dataset={dataset.name}; "
             f"judges that can: {', '.join(able)}. Or take a reward without it: reward=accuracy_format"
         )
+
+
+def unable_judges(reward: RewardConfig, judge: JudgeConfig, dataset: DatasetConfig) -> list[str]:
+    """The judges, as typed, that give the process term no verdict on a dataset; none where the reward lacks it."""
+    able = (*JUDGES_BY_DATASET[dataset.kind], *JUDGES_OF_ALL)
+    unable = [f"{key}={name}" for key, name in deciders(judge).items() if name not in able]
+    return unable if reward.process is not None else []

@@ -1,5 +1,6 @@
 """Data: samples with their truth, digital phantoms, readers of real sets, image-disjoint splits."""
 
+from pathvlm_r1.data.montage import montage
 from pathvlm_r1.data.sample import LETTERS, FindingsTable, ImageSource, OptionFacts, Sample
 
-__all__ = ["LETTERS", "FindingsTable", "ImageSource", "OptionFacts", "Sample"]
+__all__ = ["LETTERS", "FindingsTable", "ImageSource", "OptionFacts", "Sample", "montage"]

@@ -199,7 +199,7 @@ def to_sample(draft: Draft, *, seed: int, style_shares: Mapping[str, float]) -> 
         options=tuple(option.text for option in draft.options),
         answer=LETTERS[answer],
         rationale=write(argument, style),
-        image=FileImage(draft.photograph.path),
+        images=(FileImage(draft.photograph.path),),
         findings=_findings(draft),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from pathvlm_r1.data.montage import montage
 from pathvlm_r1.data.sample import Sample
 
 COLUMNS = 6  # of one sheet, at most
@@ -64,7 +65,7 @@ def caption(sample: Sample) -> list[Line]:
 def _card(sample: Sample) -> Image.Image:
     lines = caption(sample)
     card = Image.new("RGB", (PICTURE, PICTURE + MARGIN // 2 + LINE * len(lines) + LINE // 3), "white")
-    card.paste(_fitted(sample.image.load()), (0, 0))
+    card.paste(_fitted(montage([image.load() for image in sample.images])), (0, 0))
     draw, font = ImageDraw.Draw(card), ImageFont.load_default(FONT_SIZE)
     for index, line in enumerate(lines):
         draw.text((0, PICTURE + MARGIN // 2 + LINE * index), line.text, fill=line.colour, font=font)

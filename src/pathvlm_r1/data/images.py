@@ -1,14 +1,16 @@
-"""Pictures from files: one RGB picture whatever the encoding, or one clear error."""
+"""Pictures from files and tables: one RGB picture whatever the encoding, or one clear error."""
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -42,11 +44,24 @@ class FileImage:
             DatasetError: the file is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
         """
         with _opened(self.path) as picture:
-            if getattr(picture, "n_frames", 1) > 1:
-                warnings.warn(f"{self.path}: more than one frame, the first is used", stacklevel=2)
-            picture.seek(0)
-            picture.load()
-            return _rgb(ImageOps.exif_transpose(picture))
+            return _first_frame(picture, self.path)
+
+
+@dataclass(frozen=True)
+class BytesImage:
+    """A picture that stands in a table as the bytes of a file, decoded at every call of `load`."""
+
+    content: bytes = field(repr=False)
+    name: str  # where it stands, for messages
+
+    def load(self) -> Image.Image:
+        """As `FileImage.load`, from the same bytes the same picture.
+
+        Raises:
+            DatasetError: the bytes are no picture, are damaged, or have more than `MAX_PIXELS` pixels.
+        """
+        with _read(io.BytesIO(self.content), self.name) as picture:
+            return _first_frame(picture, self.name)
 
 
 def check_header(path: Path) -> None:
@@ -61,23 +76,39 @@ def check_header(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture with its header read; every fault of opening and decoding becomes a `DatasetError`."""
+    """The picture of a file; every fault of opening and decoding becomes a `DatasetError`."""
+    _refuse_other_than_file(path)
     try:
-        _refuse_other_than_file(path)
-        with path.open("rb") as file:
-            _refuse_other_than_picture(path, file.read(_HEAD_BYTES))
-            file.seek(0)
-            with Image.open(file, formats=FORMATS) as picture:
-                _refuse_unusable(path, picture)
-                yield picture
+        file = path.open("rb")
+    except PermissionError as fault:
+        raise DatasetError(f"{path}: may not be read. Give this user the right to read it.") from fault
+    with file, _read(file, path) as picture:
+        yield picture
+
+
+@contextmanager
+def _read(file: IO[bytes], name: object) -> Iterator[Image.Image]:
+    """The picture with its header read; every fault of decoding becomes a `DatasetError`."""
+    try:
+        _refuse_other_than_picture(name, file.read(_HEAD_BYTES))
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as picture:
+            _refuse_unusable(name, picture)
+            yield picture
     except DatasetError:
         raise
     except _BOMBS as bomb:
-        raise DatasetError(_too_large(path, "its header promises")) from bomb
-    except PermissionError as fault:
-        raise DatasetError(f"{path}: may not be read. Give this user the right to read it.") from fault
+        raise DatasetError(_too_large(name, "its header promises")) from bomb
     except _DECODING_FAULTS as fault:
-        raise DatasetError(f"{path}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}") from fault
+        raise DatasetError(f"{name}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}") from fault
+
+
+def _first_frame(picture: Image.Image, name: object) -> Image.Image:
+    if getattr(picture, "n_frames", 1) > 1:
+        warnings.warn(f"{name}: more than one frame, the first is used", stacklevel=3)
+    picture.seek(0)
+    picture.load()
+    return _rgb(ImageOps.exif_transpose(picture))
 
 
 def _refuse_other_than_file(path: Path) -> None:
@@ -90,7 +121,7 @@ def _refuse_other_than_file(path: Path) -> None:
         raise DatasetError(f"{path}: {kind}, not a picture. Put the picture in its place.")
 
 
-def _refuse_other_than_picture(path: Path, head: bytes) -> None:
+def _refuse_other_than_picture(path: object, head: bytes) -> None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not head:
         raise DatasetError(f"{path}: empty (0 bytes), it was not downloaded. {_AGAIN}")
@@ -100,7 +131,7 @@ def _refuse_other_than_picture(path: Path, head: bytes) -> None:
         raise DatasetError(f"{path}: a web page, not a picture: the download failed. {_AGAIN}")
 
 
-def _refuse_unusable(path: Path, picture: Image.Image) -> None:
+def _refuse_unusable(path: object, picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise DatasetError(_too_large(path, f"{width} x {height} is {width * height / 1e6:.0f} megapixels,"))
@@ -110,7 +141,7 @@ def _refuse_unusable(path: Path, picture: Image.Image) -> None:
         )
 
 
-def _too_large(path: Path, found: str) -> str:
+def _too_large(path: object, found: str) -> str:
     limit = f"{MAX_PIXELS // 1_000_000} megapixels"
     return f"{path}: {found} more than the limit of {limit}. Cut the picture into tiles, or scale it down."
 

@@ -111,7 +111,7 @@ def _name_findings(scene: _Scene) -> Exercise:
     asked = attributes[:count]
     shown = [next(p for p in scene.ontology.findings[name] if p in scene.table.shown) for name in asked]
     prompt = f"Name the {join(asked)} in this {scene.ontology.picture}."
-    return Exercise(prompt, shows(shown), image=scene.sample.image)
+    return Exercise(prompt, shows(shown), image=scene.sample.images[0])
 
 
 def _recall_fact(scene: _Scene) -> Exercise:
@@ -171,7 +171,7 @@ def _dialogue_look_up(scene: _Scene, render: Callable[[str], str]) -> LookUp:
 def _answer(scene: _Scene) -> Exercise:
     """The contract's question, answered as an instruct model does that was never taught tags: by name and letter."""
     name = concludes(scene.sample.option(scene.sample.answer)).removesuffix(".")
-    return Exercise(Contract().prompt(scene.sample), f"{name} ({scene.sample.answer}).", image=scene.sample.image)
+    return Exercise(Contract().prompt(scene.sample), f"{name} ({scene.sample.answer}).", image=scene.sample.images[0])
 
 
 def _filler(scene: _Scene) -> str:

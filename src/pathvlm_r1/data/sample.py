@@ -1,4 +1,4 @@
-"""A sample: one question with its image, options, answer and, where it is known, the truth behind the answer."""
+"""A sample: one question with its images, options, answer and, where it is known, the truth behind the answer."""
 
 from __future__ import annotations
 
@@ -46,20 +46,22 @@ class FindingsTable:
 
 @dataclass(frozen=True)
 class Sample:
-    """One question about one image: of several options, or an open one, whose only option is the reference answer."""
+    """One question about some images: of several options, or an open one, whose only option is the reference answer."""
 
     sample_id: str  # unique within its dataset
-    image_id: str  # questions on the same picture share it: the unit of splitting and resampling
+    image_id: str  # questions on the same pictures share it: the unit of splitting and resampling
     dataset: str
     question_type: str
     question: str
     options: tuple[str, ...]  # texts without letters; a single one is never shown
     answer: str  # a letter of LETTERS
     rationale: str  # reference reasoning without tags; empty when the dataset has none
-    image: ImageSource
+    images: tuple[ImageSource, ...]  # at least one; a question that speaks of "the second image" means this order
     findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
 
     def __post_init__(self) -> None:
+        if not self.images:
+            raise DatasetError(f"{self.dataset} {self.sample_id}: no image; mend the record or leave it out.")
         if len(self.answer) != 1 or self.answer not in self.letters:
             raise DatasetError(
                 f"{self.dataset} {self.sample_id}: the answer is {self.answer!r}, and the {len(self.options)} options "

@@ -116,13 +116,16 @@ class BlankImage:
 
 def blank_images(samples: Sequence[Sample]) -> list[Sample]:
     """The same questions, every picture replaced by a grey one: what the text alone gives."""
-    return [replace(sample, image=BlankImage(sample.image), image_id=f"{sample.image_id}#blank") for sample in samples]
+    return [
+        replace(sample, images=tuple(map(BlankImage, sample.images)), image_id=f"{sample.image_id}#blank")
+        for sample in samples
+    ]
 
 
 def shuffled_images(samples: Sequence[Sample]) -> list[Sample]:
-    """The same questions, each with the picture of the next one."""
+    """The same questions, each with the pictures of the next one."""
     following = [*samples[1:], samples[0]]
     return [
-        replace(sample, image=other.image, image_id=f"{other.image_id}#shuffled")
+        replace(sample, images=other.images, image_id=f"{other.image_id}#shuffled")
         for sample, other in zip(samples, following, strict=True)
     ]

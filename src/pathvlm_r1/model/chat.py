@@ -18,10 +18,10 @@ _SUPPRESSED = ("image_token_id", "video_token_id", "vision_start_token_id", "vis
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What a model is told and asked: instructions, then a picture with a text."""
+    """What a model is told and asked: instructions, then pictures with a text."""
 
     system: str
-    picture: Image.Image
+    pictures: tuple[Image.Image, ...]
     text: str
 
 
@@ -67,7 +67,7 @@ class Chat:
     def reply(self, dialogues: Sequence[Dialogue], max_tokens: int) -> list[Reply]:
         """One reply of at most so many tokens to each, decoded together."""
         inputs = self.processor(
-            text=[self.rendered(dialogue) for dialogue in dialogues], images=[[one.picture] for one in dialogues],
+            text=[self.rendered(dialogue) for dialogue in dialogues], images=[[*one.pictures] for one in dialogues],
             padding=True, return_tensors="pt",
         ).to(self.model.device)  # fmt: skip
         width = inputs["input_ids"].shape[1]
@@ -85,7 +85,10 @@ class Chat:
             text = text.replace(special, f"\\u{ord(special[0]):04x}{special[1:]}")
         turns = [
             {"role": "system", "content": [{"type": "text", "text": dialogue.system}]},
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]},
+            {
+                "role": "user",
+                "content": [*[{"type": "image"}] * len(dialogue.pictures), {"type": "text", "text": text}],
+            },
         ]
         return str(self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 

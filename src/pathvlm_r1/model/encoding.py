@@ -201,12 +201,12 @@ class SampleEncoder:
         Raises:
             DatasetError: the record's text holds image tokens; names the record and both counts.
         """
-        picture = f"{sample.dataset}/{sample.image_id}"
-        key = f"{picture}/{sample.sample_id}"  # a control asks the same question about another picture
+        pictures = _picture_keys(sample)
+        key = f"{pictures[0]}/{sample.sample_id}"  # a control asks the same question about another picture
         if key not in self._prompts:
             with _record_named(sample):
                 text = self.contract.prompt(sample)
-                self._prompts[key] = self.encoder.prompt(text, [sample.image], image_keys=[picture])
+                self._prompts[key] = self.encoder.prompt(text, sample.images, image_keys=pictures)
         return self._prompts[key]
 
     def row(self, sample: Sample) -> EncodedRow:
@@ -218,6 +218,12 @@ class SampleEncoder:
         with _record_named(sample):
             completion = self.encoder.completion(self.contract.target(sample))
         return EncodedRow(self.prompt(sample), completion)
+
+
+def _picture_keys(sample: Sample) -> list[str]:
+    """A name for each picture: that of the set they form, with a place behind it where there are several."""
+    shared = f"{sample.dataset}/{sample.image_id}"
+    return [shared] if len(sample.images) == 1 else [f"{shared}#{place}" for place in range(len(sample.images))]
 
 
 @contextmanager

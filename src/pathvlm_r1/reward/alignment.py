@@ -45,9 +45,10 @@ def stated_findings(text: str) -> tuple[str, ...]:
 class ImageTextAlignment:
     """The mean similarity of the stated findings to the picture; 0 where none is stated.
 
-        mean over findings f of max(0, <text(f), image>)
+        mean over findings f of max(0, max over pictures i of <text(f), image(i)>)
 
-    A picture is encoded once, under the dataset and image that its sample names; a text once in a batch.
+    A finding is compared with the picture that it fits best: of several, one shows it. Pictures are encoded
+    once, under the dataset and image that their sample names; a text once in a batch.
 
     Source: CLIPScore, Hessel et al. 2021, arXiv:2104.08718, section 3, without its factor.
     """
@@ -74,16 +75,16 @@ class ImageTextAlignment:
         ]
 
     def _encode_pictures(self, completions: Sequence[Completion]) -> None:
-        new = {_key(c): c.sample.image for c in completions if _key(c) not in self._pictures}
+        new = {_key(c): c.sample.images for c in completions if _key(c) not in self._pictures}
         if new:
-            vectors = self.encoder.images([image.load() for image in new.values()])
-            self._pictures.update(zip(new, vectors, strict=True))
+            vectors = self.encoder.images([image.load() for images in new.values() for image in images])
+            self._pictures.update(zip(new, vectors.split([len(images) for images in new.values()]), strict=True))
 
     def _score(self, completion: Completion, vectors: Sequence[Tensor]) -> Score:
         if not vectors:
             return Score(0.0, "no finding is stated, or the text is too long to score")
-        picture = self._pictures[_key(completion)]
-        similarities = [min(max(float(vector @ picture), 0.0), 1.0) for vector in vectors]
+        pictures = self._pictures[_key(completion)]  # [pictures, D]
+        similarities = [min(max(float((pictures @ vector).max()), 0.0), 1.0) for vector in vectors]
         mean = sum(similarities) / len(similarities)
         return Score(mean, f"{len(vectors)} findings, similarity to the picture {mean:.3f}")
 

@@ -24,7 +24,7 @@ NAMES = list(RubricEvents.__dataclass_fields__)
 USAGE = {"prompt_tokens": 900, "completion_tokens": 150}
 COST = (900 * 2.0 + 150 * 8.0) / 1_000_000  # USD at the prices below
 TINY_PICTURE = type("TinyPicture", (), {"load": lambda _: Image.new("RGB", (40, 30), (200, 60, 90))})()
-SAMPLE = replace(phantom_samples("ct", 1)[0], image=TINY_PICTURE)
+SAMPLE = replace(phantom_samples("ct", 1)[0], images=(TINY_PICTURE,))
 
 
 def texts(count, start=0):

@@ -140,7 +140,9 @@ def test_evidence_that_does_not_stand_in_the_completion_is_counted_and_by_option
 def test_the_cap_is_never_exceeded_and_what_was_answered_is_kept(tmp_path):
     chat, completions = FakeChat(), texts(30)
     with serving(chat) as url:
-        reserve = judge_at(url, tmp_path).budget.reserve(judge_at(url, tmp_path).questions(completions)[0], 200) / 1e9
+        reserve = (
+            judge_at(url, tmp_path).budget.reserve(judge_at(url, tmp_path).asking.questions(completions)[0], 200) / 1e9
+        )
         cap = 5 * COST + 2 * reserve
         judge = judge_at(url, tmp_path, max_cost=cap, concurrency=4)
         with pytest.raises(JudgeError, match=r"judge\.max_cost=.*: .* USD are spent or reserved in .*judge\.sqlite"):
@@ -157,7 +159,7 @@ def test_a_request_that_was_sent_and_not_answered_is_billed_at_its_reserve(fault
     with serving(FakeChat(lambda *_: fault)) as url:
         judge = judge_at(url, tmp_path, attempts=2, timeout=0.2)
         (verdict,) = judge(texts(1))
-        reserve = judge.budget.reserve(judge.questions(texts(1))[0], 200)
+        reserve = judge.budget.reserve(judge.asking.questions(texts(1))[0], 200)
     assert verdict.reason.startswith("no answer: ")
     assert spent(judge) == pytest.approx(2 * reserve / 1e9, abs=1e-9)
 
@@ -175,7 +177,7 @@ def test_an_answer_that_tells_no_usage_is_billed_at_its_reserve(tmp_path):
     with serving(FakeChat(lambda *_: answer(completion.text, usage=None))) as url:
         judge = judge_at(url, tmp_path)
         judge([completion])
-    assert spent(judge) == judge.budget.reserve(judge.questions([completion])[0], 200) / 1e9
+    assert spent(judge) == judge.budget.reserve(judge.asking.questions([completion])[0], 200) / 1e9
 
 
 def test_a_request_that_costs_more_than_its_reserve_ends_the_run_since_the_cap_would_not_hold(tmp_path):

@@ -24,7 +24,7 @@ def written(words):
 
 
 def asked(words, **changes):
-    return replace(ASKING, **changes).question(written(words), PICTURE)
+    return replace(ASKING, **changes).question(written(words), [PICTURE])
 
 
 def lines_of(question):
@@ -96,8 +96,8 @@ CHANGES = [
 def test_the_key_follows_everything_that_decides_the_answer():
     other = replace(SAMPLE, options=SAMPLE.options[::-1])
     keys = [asked("x").key, asked("y").key, *(asked("x", **change).key for change in CHANGES)]
-    keys.append(ASKING.question(Completion(other, "x", FinishReason.STOP, 1), PICTURE).key)
-    keys.append(ASKING.question(written("x"), Picture.of(Image.new("RGB", (40, 30), (0, 0, 1)), 28)).key)
+    keys.append(ASKING.question(Completion(other, "x", FinishReason.STOP, 1), [PICTURE]).key)
+    keys.append(ASKING.question(written("x"), [Picture.of(Image.new("RGB", (40, 30), (0, 0, 1)), 28)]).key)
     assert len(set(keys)) == len(keys) == 14
 
 
@@ -110,7 +110,7 @@ def test_what_is_asked_again_is_the_same_request_under_a_key_of_its_own():
 
 def test_the_key_follows_nothing_else():
     again = Completion(replace(SAMPLE, sample_id="another"), "x", FinishReason.LENGTH, 7)
-    assert ASKING.question(again, PICTURE).key == asked("x").key
+    assert ASKING.question(again, [PICTURE]).key == asked("x").key
     assert asked("x", max_tokens_key="max_completion_tokens").key == asked("x").key
 
 
@@ -128,10 +128,21 @@ def test_the_limit_of_tokens_goes_under_the_servers_own_name():
 def test_a_picture_is_scaled_down_and_never_up_and_keeps_its_sides_ratio():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 120, 3), dtype=np.uint8))
     for max_side, expected in ((30, (30, 15)), (500, (120, 60))):
-        body = ASKING.question(written("x"), Picture.of(noise, max_side)).body
+        body = ASKING.question(written("x"), [Picture.of(noise, max_side)]).body
         assert read_request(body)[1].size == expected
     assert np.array_equal(np.asarray(read_request(body)[1]), np.asarray(noise)), "lossless"
     assert noise.size == (120, 60), "the sample's own picture is left alone"
+
+
+def test_several_pictures_are_sent_in_their_order_which_the_key_tells_apart():
+    other = Picture.of(Image.new("RGB", (40, 30), (0, 0, 1)), 28)
+    both, turned = (ASKING.question(written("x"), order) for order in ([PICTURE, other], [other, PICTURE]))
+    *pictures, words = both.body["messages"][-1]["content"]
+    assert [part["image_url"]["url"] for part in pictures] == [PICTURE.data_url, other.data_url]
+    assert words == asked("x").body["messages"][-1]["content"][-1]
+    assert both.pictures == 2
+    assert len({both.key, turned.key, asked("x").key}) == 3
+    assert other.data_url not in both.logged
 
 
 def test_a_pictures_digest_is_that_of_its_pixels_and_size():

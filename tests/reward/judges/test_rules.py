@@ -45,7 +45,12 @@ def test_neither_the_picture_nor_the_findings_nor_the_right_answer_reach_it(plac
     judged = reference(SAMPLES[place])
     letters = judged.sample.letters
     blind = replace(
-        judged.sample, image=Unread(), findings=None, answer=letters[shift % len(letters)], rationale="", image_id="x"
+        judged.sample,
+        images=(Unread(),),
+        findings=None,
+        answer=letters[shift % len(letters)],
+        rationale="",
+        image_id="x",
     )
     assert events_of(JUDGE, replace(judged, sample=blind)) == events_of(JUDGE, judged)
 

@@ -31,7 +31,7 @@ def path(tmp_path):
 
 
 def question():
-    (one,) = judge_at("http://localhost/v1", ".").questions(texts(1))
+    (one,) = judge_at("http://localhost/v1", ".").asking.questions(texts(1))
     return one
 
 

@@ -63,7 +63,7 @@ class PhantomSource:
             options=question.options,
             answer=LETTERS[question.answer],
             rationale=write(question.argument, style),
-            image=self._image(split, index, question),
+            images=(self._image(split, index, question),),
             findings=question.table,
         )
 

@@ -41,7 +41,7 @@ class Budget:
 
     def reserve(self, question: Question, max_tokens: int) -> int:
         """Nano-dollars that a request costs at most: no tokeniser makes more tokens of a text than it has bytes."""
-        return self.cost(question.text_bytes + self.image_tokens, max_tokens)
+        return self.cost(question.text_bytes + question.pictures * self.image_tokens, max_tokens)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a chat model is asked about a completion: a versioned prompt, the picture, and the text as escaped data."""
+"""What a chat model is asked about a completion: a versioned prompt, the pictures, and the text as escaped data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
@@ -47,7 +47,7 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A sample's picture as it is sent, and what identifies it."""
+    """One of a sample's pictures as it is sent, and what identifies it."""
 
     data_url: str
     digest: str  # SHA-256 of the pixels before downscaling: no encoder's version moves it
@@ -72,14 +72,19 @@ class Question:
     completion: Completion
 
     @property
+    def pictures(self) -> int:
+        """How many the body has."""
+        return sum(part["type"] == "image_url" for part in self.body["messages"][-1]["content"])
+
+    @property
     def text_bytes(self) -> int:
-        """Bytes of the body without the picture: no tokeniser makes more tokens of it."""
+        """Bytes of the body without the pictures: no tokeniser makes more tokens of it."""
         return len(self.logged)
 
     @property
     def logged(self) -> str:
-        """The body as JSON, with the picture's hash in the picture's place."""
-        return json.dumps(self.body | {"messages": [_without_picture(message) for message in self.body["messages"]]})
+        """The body as JSON, with the hash of each picture in its place."""
+        return json.dumps(self.body | {"messages": [_without_pictures(message) for message in self.body["messages"]]})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,24 +104,24 @@ class Asking:
     repeat: int = 0  # how often the same was asked before; not sent, but an answer of its own
 
     def questions(self, completions: Iterable[Completion]) -> list[Question]:
-        """The requests about completions; a sample's picture is drawn once."""
+        """The requests about completions; a sample's pictures are drawn once."""
         pictures: dict[int, Picture] = {}
         asked = []
         for completion in completions:
-            image = completion.sample.image
-            if id(image) not in pictures:
-                pictures[id(image)] = Picture.of(image.load(), self.max_side)
-            asked.append(self.question(completion, pictures[id(image)]))
+            images = completion.sample.images
+            new = {id(image): image for image in images if id(image) not in pictures}
+            pictures |= {key: Picture.of(image.load(), self.max_side) for key, image in new.items()}
+            asked.append(self.question(completion, [pictures[id(image)] for image in images]))
         return asked
 
-    def question(self, completion: Completion, picture: Picture) -> Question:
-        """The request about one completion of the picture's sample."""
+    def question(self, completion: Completion, pictures: Sequence[Picture]) -> Question:
+        """The request about one completion, with the pictures of its sample in their order."""
         messages = [
             {"role": "system", "content": self.prompt.sections["system"]},
             {
                 "role": "user",
                 "content": [
-                    {"type": "image_url", "image_url": {"url": picture.data_url}},
+                    *({"type": "image_url", "image_url": {"url": picture.data_url}} for picture in pictures),
                     {"type": "text", "text": self._text(completion)},
                 ],
             },
@@ -132,9 +137,10 @@ class Asking:
         }
         body |= {} if self.temperature is None else {"temperature": self.temperature}
         body |= {} if self.seed is None else {"seed": self.seed}
-        decisive = {
+        decisive: dict[str, Any] = {
             "judge": self.judge, "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
-            "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
+            "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion),
+            "picture": "+".join(picture.digest for picture in pictures),
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
         }  # fmt: skip
         decisive |= {} if self.identity is None else {"identity": self.identity}
@@ -166,7 +172,7 @@ def _line(value: object) -> str:
     return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _ESCAPED else c for c in written)
 
 
-def _without_picture(message: dict[str, Any]) -> dict[str, Any]:
+def _without_pictures(message: dict[str, Any]) -> dict[str, Any]:
     if isinstance(message["content"], str):
         return message
     parts = [
