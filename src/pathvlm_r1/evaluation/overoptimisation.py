@@ -170,8 +170,9 @@ def _mean(
     values = table if len(sides) == 1 else table[: len(sides[0])] - table[len(sides[0]) :]  # [S, N]
     inner, outer = _intervals(values, images, is_share=is_share, seed=seed, replicates=replicates)
     return SeedMean(
-        value=float(values.mean()), low=inner and inner.low, high=inner and inner.high,
-        by_seed=seed_differences(values), seeds_low=outer and outer.low, seeds_high=outer and outer.high, n=len(shared),
+        value=float(values.mean()), low=None if inner is None else inner.low, high=None if inner is None else inner.high,
+        by_seed=seed_differences(values), seeds_low=None if outer is None else outer.low,
+        seeds_high=None if outer is None else outer.high, n=len(shared),
     )  # fmt: skip
 
 

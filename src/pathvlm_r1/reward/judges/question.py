@@ -132,7 +132,7 @@ class Asking:
         }
         body |= {} if self.temperature is None else {"temperature": self.temperature}
         body |= {} if self.seed is None else {"seed": self.seed}
-        decisive = {
+        decisive: dict[str, Any] = {
             "judge": self.judge, "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
             "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
