@@ -169,10 +169,16 @@ def _mean(
     table = np.array([[value(of[key]) for key in shared] for of in answers], dtype=np.float64)
     values = table if len(sides) == 1 else table[: len(sides[0])] - table[len(sides[0]) :]  # [S, N]
     inner, outer = _intervals(values, images, is_share=is_share, seed=seed, replicates=replicates)
+    low, high = _ends(inner)
+    seeds_low, seeds_high = _ends(outer)
     return SeedMean(
-        value=float(values.mean()), low=inner and inner.low, high=inner and inner.high,
-        by_seed=seed_differences(values), seeds_low=outer and outer.low, seeds_high=outer and outer.high, n=len(shared),
+        value=float(values.mean()), low=low, high=high, by_seed=seed_differences(values), seeds_low=seeds_low,
+        seeds_high=seeds_high, n=len(shared),
     )  # fmt: skip
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def _intervals(
