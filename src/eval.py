@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import check_readiness, evaluate, print_answer, rescore
 from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, RescoreConfig, refuse_unread
-from pathvlm_r1.entry import run, user_errors
+from pathvlm_r1.entry import run, task_of, user_errors
 
-TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
+TASKS: dict[str, Callable[[DictConfig], object]] = {
     "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
     "predict": lambda composed: print_answer(PredictConfig.checked(composed)),
     "rescore": lambda composed: rescore(RescoreConfig.checked(composed)),
@@ -24,8 +24,9 @@ TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of con
 def main(composed: DictConfig) -> None:
     """Do the chosen task."""
     with user_errors():
+        task = task_of(TASKS, composed.task)
         refuse_unread(HydraConfig.get().overrides.task, composed)
-        TASKS[composed.task](composed)
+        task(composed)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ from pathvlm_r1.config import (
     ReportConfig,
     RescoreConfig,
     TrainConfig,
+    VerifyConfig,
 )
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
 WITH_ROOT = ("bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard")
+DATA_TASKS = {"task=show": DataConfig, "task=verify": VerifyConfig}
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
     "experiment=bccd": ("dataset.root=/data/bccd",),
@@ -60,5 +62,6 @@ def message_of(name: str, group_choices: list[str], values: dict[str, object]) -
 
 
 def schema_of(name: str, group_choices: Sequence[str]) -> type:
-    """The dataclass of an entry point's configuration; `src/eval.py` has one per task."""
-    return next((TASKS[choice] for choice in group_choices if choice in TASKS), ENTRY_POINTS[name])
+    """The dataclass of an entry point's configuration; `src/eval.py` and `src/data.py` have one per task."""
+    tasks = TASKS | DATA_TASKS
+    return next((tasks[choice] for choice in group_choices if choice in tasks), ENTRY_POINTS[name])

@@ -1,5 +1,6 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import show_judge_plan
 from pathvlm_r1.assembly.processes import RUN_FOLDER
@@ -21,5 +22,6 @@ __all__ = [
     "show",
     "show_judge_plan",
     "train",
+    "verify_dataset",
     "what_differs",
 ]

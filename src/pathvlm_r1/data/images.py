@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from pathvlm_r1.data.defects import DefectKind
 from pathvlm_r1.data.errors import DatasetError
 
 MAX_PIXELS = 50_000_000  # above this a picture is refused from its header, before memory is taken
+MAX_ASPECT = 200  # longer to shorter side: Qwen2.5-VL resizes nothing longer
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")  # no EPS or PDF: Pillow would start another program
 
 _AGAIN = "Fetch it again, or take it out of the dataset."
@@ -29,6 +31,25 @@ _DECODING_FAULTS = (
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
+class ImageError(DatasetError):
+    """A file that is not the picture that it should be, and what is wrong with it."""
+
+    def __init__(self, message: str, defect: DefectKind) -> None:
+        super().__init__(message)
+        self.defect = defect
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, DefectKind]]:
+        return ImageError, (str(self), self.defect)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as RGB, and how many frames its file has."""
+
+    picture: Image.Image
+    frames: int
+
+
 @dataclass(frozen=True)
 class FileImage:
     """A picture in a file, decoded at every call of `load`."""
@@ -39,21 +60,27 @@ class FileImage:
         """The first frame as RGB: EXIF orientation applied once, transparency on white, 16-bit gray scaled to 8.
 
         Raises:
-            DatasetError: the file is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
+            ImageError: the file is no picture, is damaged, has more than `MAX_PIXELS` pixels, or is a mere strip.
         """
+        decoded = self.decode()
+        if decoded.frames > 1:
+            warnings.warn(f"{self.path}: more than one frame, the first is used", stacklevel=2)
+        return decoded.picture
+
+    def decode(self) -> Decoded:
+        """The same without the warning, for those who count: Python's warnings are no business of threads."""
         with _opened(self.path) as picture:
-            if getattr(picture, "n_frames", 1) > 1:
-                warnings.warn(f"{self.path}: more than one frame, the first is used", stacklevel=2)
+            frames = getattr(picture, "n_frames", 1)
             picture.seek(0)
             picture.load()
-            return _rgb(ImageOps.exif_transpose(picture))
+            return Decoded(_rgb(ImageOps.exif_transpose(picture)), frames)
 
 
 def check_header(path: Path) -> None:
     """Refuse from the first bytes what `FileImage.load` would refuse from them; nothing is decoded.
 
     Raises:
-        DatasetError: missing, empty, not a regular file, not a picture, or too large.
+        ImageError: missing, empty, not a regular file, not a picture, too large, or a mere strip.
     """
     with _opened(path):
         pass
@@ -61,7 +88,7 @@ def check_header(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture with its header read; every fault of opening and decoding becomes a `DatasetError`."""
+    """The picture with its header read; every fault of opening and decoding becomes an `ImageError`."""
     try:
         _refuse_other_than_file(path)
         with path.open("rb") as file:
@@ -73,41 +100,55 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except DatasetError:
         raise
     except _BOMBS as bomb:
-        raise DatasetError(_too_large(path, "its header promises")) from bomb
+        raise ImageError(_too_large(path, "its header promises"), DefectKind.IMAGE_TOO_LARGE) from bomb
     except PermissionError as fault:
-        raise DatasetError(f"{path}: may not be read. Give this user the right to read it.") from fault
+        message = f"{path}: may not be read. Give this user the right to read it."
+        raise ImageError(message, DefectKind.IMAGE_NOT_READABLE) from fault
     except _DECODING_FAULTS as fault:
-        raise DatasetError(f"{path}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}") from fault
+        message = f"{path}: truncated, corrupt or of an unknown format ({fault}). {_AGAIN}"
+        raise ImageError(message, DefectKind.IMAGE_DAMAGED) from fault
 
 
 def _refuse_other_than_file(path: Path) -> None:
     if path.is_symlink() and not path.exists():
-        raise DatasetError(f"{path}: a link to nothing. Fetch the file that it stands for.")
+        raise ImageError(f"{path}: a link to nothing. Fetch the file that it stands for.", DefectKind.IMAGE_MISSING)
     if not path.exists():
-        raise DatasetError(f"{path}: no such file. Fetch it, or check the folder that the dataset is read from.")
+        message = f"{path}: no such file. Fetch it, or check the folder that the dataset is read from."
+        raise ImageError(message, DefectKind.IMAGE_MISSING)
     if not path.is_file():  # opening a FIFO would wait for ever
         kind = "a folder" if path.is_dir() else "a pipe or a device"
-        raise DatasetError(f"{path}: {kind}, not a picture. Put the picture in its place.")
+        raise ImageError(f"{path}: {kind}, not a picture. Put the picture in its place.", DefectKind.IMAGE_NOT_A_FILE)
 
 
 def _refuse_other_than_picture(path: Path, head: bytes) -> None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    found = None
     if not head:
-        raise DatasetError(f"{path}: empty (0 bytes), it was not downloaded. {_AGAIN}")
-    if start.startswith(b"version https://git-lfs"):
-        raise DatasetError(f"{path}: a Git LFS pointer, the picture was not downloaded. Run `git lfs pull`.")
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        raise DatasetError(f"{path}: a web page, not a picture: the download failed. {_AGAIN}")
+        found = f"empty (0 bytes), it was not downloaded. {_AGAIN}"
+    elif start.startswith(b"version https://git-lfs"):
+        found = "a Git LFS pointer, the picture was not downloaded. Run `git lfs pull`."
+    elif start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        found = f"a web page, not a picture: the download failed. {_AGAIN}"
+    if found is not None:
+        raise ImageError(f"{path}: {found}", DefectKind.IMAGE_NOT_DOWNLOADED)
 
 
 def _refuse_unusable(path: Path, picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise DatasetError(_too_large(path, f"{width} x {height} is {width * height / 1e6:.0f} megapixels,"))
+        message = _too_large(path, f"{width} x {height} is {width * height / 1e6:.0f} megapixels,")
+        raise ImageError(message, DefectKind.IMAGE_TOO_LARGE)
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        message = (
+            f"{path}: {width} x {height} is a strip, more than {MAX_ASPECT} times as long as wide. Cut out a part, or "
+            "take it out of the dataset."
+        )
+        raise ImageError(message, DefectKind.IMAGE_STRIP)
     if picture.mode in _UNSCALED_MODES:
-        raise DatasetError(
+        message = (
             f"{path}: gray values of 32 bits (mode {picture.mode}) have no agreed white. Export it with 8 or 16 bits."
         )
+        raise ImageError(message, DefectKind.IMAGE_WITHOUT_WHITE)
 
 
 def _too_large(path: Path, found: str) -> str:
