@@ -10,7 +10,6 @@ on the clock and, as other work may share the cores, those that the cores were u
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import resource
 import subprocess
@@ -34,6 +33,7 @@ from pathvlm_r1.data.integrity import Verified, near_pairs, stacked, verify
 OUT = Path(__file__).parent / "results" / "integrity.json"
 NEAR = 32  # bits of 256 that may differ
 COPY_EVERY = 100
+SHEETS = 8
 
 Result = TypeVar("Result")
 
@@ -58,20 +58,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def drawn(folder: Path, count: int, size: int) -> None:
-    """JPEG files of photographs' structure: coarse colour, fine texture."""
+    """JPEG files with the structure of photographs: places of large drawn sheets, coarse colour under fine texture."""
     random = np.random.default_rng(0)
+    side = 8 * size
+    sheets = []
+    for _ in range(SHEETS):
+        coarse, fine = (
+            Image.fromarray(random.integers(0, 256, (side // grain, side // grain, 3), dtype=np.uint8))
+            for grain in (size // 6, 4)
+        )
+        layers = (layer.resize((side, side), Image.Resampling.BILINEAR) for layer in (coarse, fine))
+        sheets.append(Image.blend(*layers, alpha=0.3))
     picture = Image.new("RGB", (size, size))
     for number in range(count):
-        quality = 85
-        if number % COPY_EVERY == COPY_EVERY - 1:
-            quality = 60
-        else:
-            layers = [random.integers(0, 256, (side, side, 3), dtype=np.uint8) for side in (6, size // 4)]
-            coarse, fine = (Image.fromarray(one).resize((size, size), Image.Resampling.BILINEAR) for one in layers)
-            picture = Image.blend(coarse, fine, 0.3)
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        (folder / f"{number:06d}.jpg").write_bytes(buffer.getvalue())
+        quality = 60 if number % COPY_EVERY == COPY_EVERY - 1 else 85
+        if quality == 85:
+            left, top = random.integers(0, side - size, 2).tolist()
+            picture = sheets[number % SHEETS].crop((left, top, left + size, top + size))
+        picture.save(folder / f"{number:06d}.jpg", "JPEG", quality=quality)
 
 
 def measured(folder: Path, workers: int) -> dict[str, object]:

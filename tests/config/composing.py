@@ -16,6 +16,7 @@ from pathvlm_r1.config import (
     ReadinessConfig,
     ReportConfig,
     RescoreConfig,
+    SplitConfig,
     TrainConfig,
     VerifyConfig,
 )
@@ -24,7 +25,7 @@ CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
 WITH_ROOT = ("bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard")
-DATA_TASKS = {"task=show": DataConfig, "task=verify": VerifyConfig}
+DATA_TASKS = {"task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig}
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
     "experiment=bccd": ("dataset.root=/data/bccd",),

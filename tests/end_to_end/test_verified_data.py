@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from drawn_bccd import draw_bccd
-from PIL import Image
+from distinct_smears import draw_distinct_smears, typed
 from running import entry
 
 PHANTOM = ("dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.image_size=28")
@@ -12,20 +11,14 @@ PHANTOM = ("dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.im
 
 @pytest.fixture
 def smears(tmp_path):
-    """A sound folder of drawn blood smears, no two of which are the same picture."""
-    root = draw_bccd(tmp_path / "smears")
-    for number, path in enumerate(sorted((root / "JPEGImages").iterdir())):
-        picture = Image.open(path).convert("RGB")
-        picture.paste((6 * number, 255 - 6 * number, 90), (0, 0, 8, 8))
-        picture.save(path, "JPEG")
-    return root
+    """A sound folder of drawn blood smears."""
+    return draw_distinct_smears(tmp_path / "smears")
 
 
-def verification(root, tmp_path, *typed):
+def verification(root, tmp_path, *more):
     """Status, text and JSON of a verification of a BCCD folder."""
     out = tmp_path / "defects.json"
-    dataset = ("dataset=bccd", f"dataset.root={root}", "dataset.rl_share=0.5")
-    outcome = entry("data", "task=verify", *dataset, f"out={out}", *typed)
+    outcome = entry("data", "task=verify", *typed(root), f"out={out}", *more)
     return outcome, json.loads(out.read_text())
 
 
@@ -88,7 +81,7 @@ def test_a_task_of_another_script_is_refused_with_those_that_there_are():
 
 
 def test_what_out_cannot_be_is_refused_before_a_picture_is_opened(smears, tmp_path):
-    outcome = entry("data", "task=verify", "dataset=bccd", f"dataset.root={smears}", f"out={tmp_path}")
+    outcome = entry("data", "task=verify", *typed(smears), f"out={tmp_path}")
     assert outcome.status == 2
     assert "is a folder; name a file in it" in outcome.stderr
     assert "pictures" not in outcome.stdout

@@ -1,5 +1,6 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.data_split import split_dataset
 from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import show_judge_plan
@@ -21,6 +22,7 @@ __all__ = [
     "rescore",
     "show",
     "show_judge_plan",
+    "split_dataset",
     "train",
     "verify_dataset",
     "what_differs",

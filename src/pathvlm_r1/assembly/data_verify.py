@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pathvlm_r1.assembly.data_reading import verified
 from pathvlm_r1.assembly.out_files import out_file
-from pathvlm_r1.config import VerifyConfig
+from pathvlm_r1.config import Policy, VerifyConfig
 from pathvlm_r1.data.defects import Defect
 from pathvlm_r1.data.errors import MAX_LISTED
 from pathvlm_r1.data.integrity import Verified, counted
@@ -31,10 +31,15 @@ def verify_dataset(config: VerifyConfig) -> int:
     """
     out = out_file(config.out, example="defects.json")
     result = verified(config.dataset, workers=config.workers, with_look=False)
-    _show(config, result)
+    show_findings(config.dataset.name, config.policy, result)
     if out is not None:
         write_json(out, as_json(config, result))
-    return STOPPED if result.defects and config.policy == "stop" else 0
+    return status_of(config.policy, result)
+
+
+def status_of(policy: Policy, result: Verified) -> int:
+    """`STOPPED` where a defect stops, else 0."""
+    return STOPPED if result.defects and policy == "stop" else 0
 
 
 def as_json(config: VerifyConfig, result: Verified) -> dict[str, object]:
@@ -64,13 +69,14 @@ def counts_of(result: Verified) -> dict[str, object]:
     }
 
 
-def _show(config: VerifyConfig, result: Verified) -> None:
+def show_findings(dataset: str, policy: Policy, result: Verified) -> None:
+    """The first defects and warnings as tables, and the counts of all."""
     console = get_console()
     for title, defects in (("defects", result.defects), ("warnings, records that are kept", result.warnings)):
         if defects:
             console.print(f"{title}:", markup=False)
             console.print(_table(defects))
-    for line in _sentences(config, result):
+    for line in _sentences(dataset, policy, result):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -87,11 +93,11 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")  # a file name is no markup
 
 
-def _sentences(config: VerifyConfig, result: Verified) -> list[str]:
+def _sentences(dataset: str, policy: Policy, result: Verified) -> list[str]:
     counts = counts_of(result)
     dropped = len({defect.record for defect in result.defects})
-    became = "would be left out" if config.policy == "stop" else "are left out, and nothing takes their place"
-    lines = [f"{config.dataset.name}: {counts['records']} records, {result.pictures} pictures, hash {result.hash[:16]}"]
+    became = "would be left out" if policy == "stop" else "are left out, and nothing takes their place"
+    lines = [f"{dataset}: {counts['records']} records, {result.pictures} pictures, hash {result.hash[:16]}"]
     lines += [f"  {title}: {_listed(kinds)}" for title, kinds in _kinds(result).items() if kinds]
     if dropped:
         lines.append(f"  {dropped} records {became}; {counts['kept']} can be used")

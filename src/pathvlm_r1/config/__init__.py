@@ -1,6 +1,6 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
-from pathvlm_r1.config.data_tasks import DataConfig, VerifyConfig
+from pathvlm_r1.config.data_tasks import DataConfig, Policy, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
@@ -86,6 +86,7 @@ __all__ = [
     "PanelJudgeConfig",
     "PathMMUConfig",
     "PhantomConfig",
+    "Policy",
     "PredictConfig",
     "PretrainConfig",
     "PriceConfig",
@@ -99,6 +100,7 @@ __all__ = [
     "RulesJudgeConfig",
     "SFTConfig",
     "Split",
+    "SplitConfig",
     "StageConfig",
     "TermConfig",
     "TrainConfig",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
-from pathvlm_r1.config.rules import require_positive, require_text
+from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.splits import Split
-from pathvlm_r1.config.typed import checked
+from pathvlm_r1.config.typed import Keys, checked
+from pathvlm_r1.data.integrity import BITS, KEY_NAMES
 
 Policy = Literal["stop", "drop"]
+NESTED_ROLES = ("sft", "rl")  # of train_sft and train_rl
+ROLES = (*(f"train_{name}" for name in NESTED_ROLES), "validation", "development", "sealed_test")
+RoleSizes = Annotated[Mapping[str, float], Keys(lambda: ROLES, are_required=False)]
+NestedSizes = Annotated[Mapping[str, tuple[int, ...]], Keys(lambda: NESTED_ROLES, are_required=False)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,56 @@ class VerifyConfig:
     def __post_init__(self) -> None:
         _require_workers(self.workers)
         _require_out(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Splits that share no picture; the values stand in `conf/data.yaml` and `conf/task/split.yaml`."""
+
+    dataset: DatasetConfig
+    task: Literal["split"]
+    sizes: RoleSizes
+    nested: NestedSizes
+    keys: tuple[str, ...]
+    near_threshold: int
+    name_parts: int
+    case_pattern: str | None
+    policy: Policy
+    workers: int | None
+    seed: int
+    out: str
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> SplitConfig:
+        """The configuration of `src/data.py task=split`, or a `ConfigError`."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        for role, size in self.sizes.items():
+            rule = "0 or more: a whole number of questions, or below 1 a share of all"
+            require(size >= 0 and (size < 1 or size == int(size)), f"sizes.{role}", size, rule)
+        for role, sizes in self.nested.items():
+            require(all(size >= 1 for size in sizes), f"nested.{role}", sizes, "whole numbers of at least 1")
+        require_sharing(self.keys, self.near_threshold, self.name_parts, self.case_pattern)
+        require_seed(self.seed, "seed")
+        _require_workers(self.workers)
+        _require_out(self.out)
+
+
+def require_sharing(keys: Sequence[str], near_threshold: int, name_parts: int, case_pattern: str | None) -> None:
+    """Refuse keys by which pictures cannot be compared."""
+    unknown = [key for key in keys if key not in KEY_NAMES]
+    require(not unknown and len(set(keys)) == len(keys), "keys", keys, f"each once, of {', '.join(KEY_NAMES)}")
+    require(0 <= near_threshold < BITS // 2, "near_threshold", near_threshold, f"from 0 to {BITS // 2 - 1} bits")
+    require_positive(name_parts, "name_parts")
+    require(
+        ("case" in keys) == (case_pattern is not None), "case_pattern", case_pattern, "goes with case among the keys"
+    )
+    if case_pattern is not None:
+        try:
+            re.compile(case_pattern)
+        except re.error as error:
+            raise ConfigError(f"case_pattern={case_pattern}: no regular expression ({error})") from error
 
 
 def _require_workers(workers: int | None) -> None:

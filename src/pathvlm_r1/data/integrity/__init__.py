@@ -2,11 +2,12 @@
 
 from pathvlm_r1.data.integrity.components import KEY_NAMES, KeyName, Sharing, component_labels
 from pathvlm_r1.data.integrity.keys import PictureKeys, open_pictures
-from pathvlm_r1.data.integrity.look import NearPair, near_between, near_pairs, stacked
+from pathvlm_r1.data.integrity.look import BITS, NearPair, near_between, near_pairs, stacked
 from pathvlm_r1.data.integrity.splitting import balanced_order, exact_sizes, nested_subsets, split_components
 from pathvlm_r1.data.integrity.verifying import Verified, counted, verified_hash, verify
 
 __all__ = [
+    "BITS",
     "KEY_NAMES",
     "KeyName",
     "NearPair",
