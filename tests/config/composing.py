@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config import (
+    AuditConfig,
     ConfigError,
     DataConfig,
     EvalConfig,
@@ -25,7 +26,9 @@ CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
 WITH_ROOT = ("bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard")
-DATA_TASKS = {"task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig}
+DATA_TASKS = {
+    "task=audit": AuditConfig, "task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig,
+}  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
     "experiment=bccd": ("dataset.root=/data/bccd",),

@@ -1,5 +1,6 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.data_audit import audit_dataset
 from pathvlm_r1.assembly.data_split import split_dataset
 from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
@@ -15,6 +16,7 @@ from pathvlm_r1.assembly.sweeps import what_differs
 __all__ = [
     "RUN_FOLDER",
     "Launch",
+    "audit_dataset",
     "check_readiness",
     "evaluate",
     "load_samples",

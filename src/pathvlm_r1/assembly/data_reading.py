@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import partial
-from typing import TypeVar, get_args
+from typing import TypeVar
 
-from pathvlm_r1.assembly.datasets import load_samples
-from pathvlm_r1.config import DatasetConfig, Split
+from pathvlm_r1.assembly.datasets import read_dataset
+from pathvlm_r1.config import DatasetConfig
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.integrity import Verified, verify
@@ -18,12 +18,12 @@ Item = TypeVar("Item")
 
 
 def read_splits(dataset: DatasetConfig) -> dict[str, ReadResult]:
-    """What the dataset's reader makes of every split, those for training first; a fault of a whole set stands once."""
-    read = {split: _read(dataset, split) for split in get_args(Split)}
-    if all(not result.samples for result in read.values()):
-        first, *_ = read.values()
-        return {split: first if result is first else ReadResult([], []) for split, result in read.items()}
-    return read
+    """What the dataset's reader makes of every split; a fault of the whole set is a defect of the set."""
+    try:
+        return read_dataset(dataset)
+    except DatasetError as error:
+        defect = Defect(dataset.name, "", DefectKind.MALFORMED_FILE, str(error), "error")
+        return {"": ReadResult([], [defect])}
 
 
 def verified(dataset: DatasetConfig, *, workers: int | None, with_look: bool) -> Verified:
@@ -34,10 +34,3 @@ def verified(dataset: DatasetConfig, *, workers: int | None, with_look: bool) ->
 
 def _shown(name: str, items: Iterable[Item], total: int) -> Iterable[Item]:
     return progress_over(items, f"{name}: pictures", total)
-
-
-def _read(dataset: DatasetConfig, split: Split) -> ReadResult:
-    try:
-        return ReadResult(load_samples(dataset, split), [])
-    except DatasetError as error:
-        return ReadResult([], [Defect(dataset.name, "", DefectKind.MALFORMED_FILE, str(error), "error")])

@@ -1,6 +1,6 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
-from pathvlm_r1.config.data_tasks import DataConfig, Policy, SplitConfig, VerifyConfig
+from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, Policy, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
@@ -40,8 +40,8 @@ from pathvlm_r1.config.run import (
     trainer_keys,
     unable_judges,
 )
-from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.samples import RescoreConfig
+from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
@@ -58,6 +58,7 @@ __all__ = [
     "AccuracyConfig",
     "AdapterConfig",
     "ArchitectureConfig",
+    "AuditConfig",
     "BCCDConfig",
     "Capability",
     "ConfigError",

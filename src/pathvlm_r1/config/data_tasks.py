@@ -97,6 +97,38 @@ class SplitConfig:
         _require_out(self.out)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """Overlaps and text-only floors; the values stand in `conf/data.yaml` and `conf/task/audit.yaml`."""
+
+    dataset: DatasetConfig
+    task: Literal["audit"]
+    against: Mapping[str, str | None]
+    pretraining: str | None
+    keys: tuple[str, ...]
+    near_threshold: int
+    name_parts: int
+    case_pattern: str | None
+    folds: int
+    workers: int | None
+    seed: int
+    out: str
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> AuditConfig:
+        """The configuration of `src/data.py task=audit`, or a `ConfigError`."""
+        return checked(cls, composed)
+
+    def __post_init__(self) -> None:
+        require_sharing(self.keys, self.near_threshold, self.name_parts, self.case_pattern)
+        require(self.folds >= 2, "folds", self.folds, "at least 2: what is learnt on all cannot be tried on others")
+        require(self.dataset.name not in self.against, "against", self.against, "other datasets than the one chosen")
+        require_seed(self.seed, "seed")
+        _require_workers(self.workers)
+        _require_out(self.out)
+        require(self.out.endswith(".html"), "out", self.out, "a name that ends in .html; the JSON stands beside it")
+
+
 def require_sharing(keys: Sequence[str], near_threshold: int, name_parts: int, case_pattern: str | None) -> None:
     """Refuse keys by which pictures cannot be compared."""
     unknown = [key for key in keys if key not in KEY_NAMES]
