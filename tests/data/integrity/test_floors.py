@@ -76,7 +76,7 @@ def test_the_text_model_learns_a_rule_that_no_single_word_tells():
         asked, order = int(random.integers(3)), random.permutation(3)
         samples.append(
             replace(
-                one, sample_id=str(number), image_id=str(number), question=f"What does the {organs[asked]} show in {number}?",
+                one, sample_id=str(number), image_id=str(number), question=f"What does the {organs[asked]} show?",
                 options=tuple(findings[place] for place in order), answer="ABC"[list(order).index(asked)],
             )
         )  # fmt: skip
