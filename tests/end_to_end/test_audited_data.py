@@ -33,8 +33,8 @@ def test_a_mirrored_copy_and_pretraining_pictures_are_found_and_shown(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("against={nowhere: null}", "against: nowhere is not a dataset; choose from bccd"),
-        ("against={phantom: null}", "other datasets than the one chosen"),
+        ("against=[nowhere]", "against: nowhere is not a dataset; choose from bccd"),
+        ("against=[phantom]", "other datasets than the one chosen"),
         ("pretraining=none.txt", "pretraining=none.txt: cannot be read"),
         ("out=audit.txt", "out=audit.txt: a name that ends in .html"),
         ("folds=1", "folds=1: at least 2"),

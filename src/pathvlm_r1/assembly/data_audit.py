@@ -62,7 +62,8 @@ def audit_dataset(config: AuditConfig) -> int:
     """
     page = cast("Path", out_file(config.out, example="audit.html"))
     sharing = sharing_of(config.keys, config.near_threshold, config.name_parts, config.case_pattern)
-    others = [rooted_dataset(name, root, "against") for name, root in config.against.items()]
+    named = [one.partition(":") for one in config.against]
+    others = [rooted_dataset(name, root or None, "against") for name, _, root in named]
     listed = [] if config.pretraining is None else _read_list(Path(config.pretraining).expanduser())
     sets = [
         _Set(one.name, verified(one, workers=config.workers, with_look="near" in config.keys))

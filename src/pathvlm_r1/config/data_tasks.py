@@ -103,7 +103,7 @@ class AuditConfig:
 
     dataset: DatasetConfig
     task: Literal["audit"]
-    against: Mapping[str, str | None]
+    against: tuple[str, ...]
     pretraining: str | None
     keys: tuple[str, ...]
     near_threshold: int
@@ -122,7 +122,8 @@ class AuditConfig:
     def __post_init__(self) -> None:
         require_sharing(self.keys, self.near_threshold, self.name_parts, self.case_pattern)
         require(self.folds >= 2, "folds", self.folds, "at least 2: what is learnt on all cannot be tried on others")
-        require(self.dataset.name not in self.against, "against", self.against, "other datasets than the one chosen")
+        names = [name.partition(":")[0] for name in self.against]
+        require(self.dataset.name not in names, "against", self.against, "other datasets than the one chosen")
         require_seed(self.seed, "seed")
         _require_workers(self.workers)
         _require_out(self.out)
