@@ -197,8 +197,8 @@ def _show(audit: Audit) -> None:
         console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
     table = Table("shared by", *dict.fromkeys(one.key for one in audit.overlaps), box=SIMPLE, pad_edge=False)
     counts: dict[tuple[str, str], list[str]] = {}
-    for one in audit.overlaps:
-        counts.setdefault((one.left, one.right), []).append(str(len(one.pairs)))
+    for overlap in audit.overlaps:
+        counts.setdefault((overlap.left, overlap.right), []).append(str(len(overlap.pairs)))
     for (left, right), row in counts.items():
         table.add_row(f"{left} and {right}", *row)
     console.print(table)

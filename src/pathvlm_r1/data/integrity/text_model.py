@@ -40,10 +40,11 @@ class _Rows:
 
     def log_probs(self, weights: Floats) -> Floats:
         """[rows], normalised over the options of each question."""
-        scores = self.features @ weights
+        scores: Floats = self.features @ weights
         sizes = np.diff(np.append(self.starts, len(scores)))
         shifted = scores - np.repeat(np.maximum.reduceat(scores, self.starts), sizes)
-        return shifted - np.repeat(np.log(np.add.reduceat(np.exp(shifted), self.starts)), sizes)
+        normaliser: Floats = np.repeat(np.log(np.add.reduceat(np.exp(shifted), self.starts)), sizes)
+        return shifted - normaliser
 
 
 def text_model_choices(train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
