@@ -8,15 +8,16 @@ from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import EVALUATION_TASKS
 from pathvlm_r1.config import refuse_unread
-from pathvlm_r1.entry import run, user_errors
+from pathvlm_r1.entry import run, task_of, user_errors
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(composed: DictConfig) -> None:
     """Do the chosen task."""
     with user_errors():
+        task = task_of(EVALUATION_TASKS, composed.task)
         refuse_unread(HydraConfig.get().overrides.task, composed)
-        EVALUATION_TASKS[composed.task](composed)
+        task(composed)
 
 
 if __name__ == "__main__":

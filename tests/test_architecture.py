@@ -55,6 +55,7 @@ DEEP = {
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",
     "pathvlm_r1.data.published": "a folder of its own, with its own public names",
     "pathvlm_r1.data.records": "a folder of its own, with its own public names",
+    "pathvlm_r1.data.integrity": "a folder of its own, with its own public names",
     "pathvlm_r1.data.lookups": "lessons of the pretraining stage alone",
     "pathvlm_r1.data.pretraining": "exercises import the contract, which imports data: no name of the folder",
     "pathvlm_r1.data.rationale": "the language of rationales, for their writers and their judge alone",

@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -18,6 +19,8 @@ from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.reward import JudgeError, TermError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
+
+Task = TypeVar("Task")
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -45,6 +48,17 @@ def user_errors() -> Iterator[None]:
     except (RunInterrupted, KeyboardInterrupt) as interrupt:
         sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         sys.exit(EXIT_INTERRUPTED)
+
+
+def task_of(tasks: Mapping[str, Task], chosen: str) -> Task:
+    """The task of an entry point; `conf/task` has those of all of them.
+
+    Raises:
+        ConfigError: another entry point's.
+    """
+    if chosen not in tasks:
+        raise ConfigError(f"task={chosen}: another script's task; this one has {', '.join(tasks)}")
+    return tasks[chosen]
 
 
 def _refusal(error: HydraException) -> str:

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config import (
+    AuditConfig,
     ConfigError,
     DataConfig,
     EvalConfig,
@@ -18,7 +19,9 @@ from pathvlm_r1.config import (
     ReadinessConfig,
     ReportConfig,
     RescoreConfig,
+    SplitConfig,
     TrainConfig,
+    VerifyConfig,
 )
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -31,6 +34,9 @@ WITH_ROOT = (
     "bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa",
     "medxpertqa_mm",
 )  # fmt: skip
+DATA_TASKS = {
+    "task=audit": AuditConfig, "task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig,
+}  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
     "experiment=bccd": ("dataset.root=/data/bccd",),
@@ -70,5 +76,6 @@ def message_of(name: str, group_choices: list[str], values: dict[str, object]) -
 
 
 def schema_of(name: str, group_choices: Sequence[str]) -> type:
-    """The dataclass of an entry point's configuration; `src/eval.py` has one per task."""
-    return next((TASKS[choice] for choice in group_choices if choice in TASKS), ENTRY_POINTS[name])
+    """The dataclass of an entry point's configuration; `src/eval.py` and `src/data.py` have one per task."""
+    tasks = TASKS | DATA_TASKS
+    return next((tasks[choice] for choice in group_choices if choice in tasks), ENTRY_POINTS[name])

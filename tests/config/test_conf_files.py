@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
-from composing import CONF, ENTRY_POINTS, changed, choices, composed, schema_of
+from composing import CONF, DATA_TASKS, ENTRY_POINTS, changed, choices, composed, schema_of
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from pathvlm_r1 import config
-from pathvlm_r1.config import ConfigError, DataConfig, ReportConfig, TrainConfig, run, stage
+from pathvlm_r1.config import ConfigError, ReportConfig, TrainConfig, run, stage
 from pathvlm_r1.data import pretraining
 from pathvlm_r1.reward import EVENTS, Rule
 from pathvlm_r1.reward.judges import Tie
@@ -52,9 +52,9 @@ SCHEMAS = {
 }
 
 
-def spread(rows: list[tuple[str, ...]], *groups: str) -> list[tuple[str, ...]]:
+def spread(rows: list[tuple[str, ...]], *groups: str | list[str]) -> list[tuple[str, ...]]:
     """Every row with one choice of each group more, so that each choice stands in some row."""
-    options = [choices(group) for group in groups]
+    options = [choices(group) if isinstance(group, str) else group for group in groups]
     assert all(len(option) <= len(rows) for option in options)
     return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
 
@@ -65,8 +65,9 @@ STAGE_ROWS = spread(
 )  # fmt: skip
 EVAL_ROWS = spread(
     list(product(choices("dataset"), choices("reward")))[::7],
-    "task", "model", "trainer", "judge", "rollout", "evaluation",
+    [task for task in choices("task") if task not in DATA_TASKS], "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
+DATA_ROWS = list(product(choices("dataset"), DATA_TASKS))[::3]
 
 
 IN_VAIN = "cannot score the process term"
@@ -129,9 +130,10 @@ def test_every_choice_is_evaluated(row):
         assert f"task={schema_of('eval', row).checked(composed('eval', *row)).task}" in row
 
 
-@pytest.mark.parametrize("dataset", choices("dataset"))
-def test_every_dataset_is_shown(dataset):
-    assert f"dataset={DataConfig.checked(composed('data', dataset)).dataset.name}" == dataset
+@pytest.mark.parametrize("row", DATA_ROWS, ids=" ".join)
+def test_every_task_takes_every_dataset(row):
+    checked = schema_of("data", row).checked(composed("data", *row))
+    assert (f"dataset={checked.dataset.name}", f"task={checked.task}") == row
 
 
 def test_a_report_needs_nothing():
@@ -139,7 +141,7 @@ def test_a_report_needs_nothing():
 
 
 def test_the_rows_above_hold_every_file_of_conf():
-    tried = {choice for row in STAGE_ROWS + EVAL_ROWS for choice in row} | set(choices("experiment"))
+    tried = {choice for row in STAGE_ROWS + EVAL_ROWS + DATA_ROWS for choice in row} | set(choices("experiment"))
     assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
 

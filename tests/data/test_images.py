@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from transformers import Qwen2VLImageProcessorPil
 
+from pathvlm_r1.data.defects import DefectKind
 from pathvlm_r1.data.errors import DatasetError
-from pathvlm_r1.data.images import FileImage, check_header
+from pathvlm_r1.data.images import FileImage, ImageError, check_header
 
 ORIENTATION = 0x0112  # the EXIF tag
 UPRIGHT = {  # what each value asks for, in the words of the EXIF standard: where the stored row 0 and column 0 lie
@@ -183,6 +185,30 @@ def test_a_decompression_bomb_is_refused_from_its_header(tmp_path, size):
 
 def test_the_largest_size_that_is_allowed_passes_the_header(tmp_path):
     check_header(header_only_png(tmp_path / "one.png", 10_000, 5_000))
+
+
+@pytest.mark.parametrize("size", [(1, 201), (402, 2), (40_000, 40)])
+def test_a_strip_that_the_model_cannot_resize_is_refused_from_its_header(tmp_path, size):
+    path = header_only_png(tmp_path / "one.png", *size)
+    with pytest.raises(ImageError, match=r"one\.png: .* is a strip, more than 200 times as long as wide") as caught:
+        check_header(path)
+    assert caught.value.defect == DefectKind.IMAGE_STRIP
+    Image.new("RGB", (2, 400)).save(path)
+    assert FileImage(path).load().size == (2, 400)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 27), (13, 2500), (5, 1000), (200, 1)])
+def test_a_tiny_picture_is_scaled_up_by_the_processor_to_at_least_four_tokens(tmp_path, size):
+    Image.effect_noise(size, 60).save(tmp_path / "one.png")
+    processed = Qwen2VLImageProcessorPil(min_pixels=56 * 56)(FileImage(tmp_path / "one.png").load())
+    _, rows, columns = processed["image_grid_thw"][0]
+    assert rows * columns >= 16  # patches, four to a token
+    assert len(processed["pixel_values"]) == rows * columns
+
+
+def test_a_fault_survives_pickling_with_its_kind():
+    fault = pickle.loads(pickle.dumps(ImageError("a.jpg: damaged", DefectKind.IMAGE_DAMAGED)))  # noqa: S301 (our own bytes)
+    assert (str(fault), fault.defect) == ("a.jpg: damaged", "image-damaged")
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])

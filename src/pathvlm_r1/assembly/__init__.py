@@ -1,5 +1,8 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.data_audit import audit_dataset
+from pathvlm_r1.assembly.data_split import split_dataset
+from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.evaluation_tasks import EVALUATION_TASKS
 from pathvlm_r1.assembly.judging import show_judge_plan
@@ -13,10 +16,13 @@ __all__ = [
     "EVALUATION_TASKS",
     "RUN_FOLDER",
     "Launch",
+    "audit_dataset",
     "evaluate",
     "load_samples",
     "show",
     "show_judge_plan",
+    "split_dataset",
     "train",
+    "verify_dataset",
     "what_differs",
 ]

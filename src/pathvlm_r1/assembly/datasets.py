@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -65,16 +65,32 @@ def named_dataset(name: str) -> DatasetConfig:
     Raises:
         ConfigError: there is none of that name.
     """
-    path = CONF / "dataset" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise ConfigError(f"dataset.out_of_domain: {name} is not a dataset; choose from {known}")
-    values = OmegaConf.create({**OmegaConf.load(path)})
+    values = _values_of(name, "dataset.out_of_domain")
     if values.kind != "phantom":
         raise ConfigError(
             f"dataset.out_of_domain: {name} has a root of its own; evaluate it by itself, dataset={name} dataset.root=…"
         )
     return checked(PhantomConfig, values)
+
+
+def rooted_dataset(name: str, root: str | None, key: str) -> DatasetConfig:
+    """The configuration of another dataset of `conf/dataset`, read from a root; `key` is where it was asked for.
+
+    Raises:
+        ConfigError: there is none of that name, or it cannot be read from that root.
+    """
+    values = _values_of(name, key)
+    if root is not None:
+        values.root = root
+    return checked(cast("type[DatasetConfig]", DatasetConfig), values)
+
+
+def _values_of(name: str, key: str) -> DictConfig:
+    path = CONF / "dataset" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise ConfigError(f"{key}: {name} is not a dataset; choose from {known}")
+    return OmegaConf.create({**OmegaConf.load(path)})
 
 
 def default_config() -> DictConfig:

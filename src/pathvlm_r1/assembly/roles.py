@@ -14,6 +14,9 @@ from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
 from pathvlm_r1.data.records import asked, read_json
 
+# What `task=split` calls a role; a file written by hand may have our own names.
+ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl", "validation": "validation", "test": "sealed_test"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -143,13 +146,14 @@ def _role_ids(path: Path, role: str) -> list[str]:
         raise DatasetError(
             f'dataset.split_file {path}: not {{"roles": {{role: [ids]}}}}. Make it with `src/data.py task=split`.'
         )
-    if role not in roles:
+    name = role if role in roles else ROLE_IN_FILE[role]
+    if name not in roles:
         raise DatasetError(f"dataset.split_file {path}: no role {role}; it has {', '.join(roles)}")
     places = Counter(one for ids in roles.values() for one in ids)
     twice = [one for one, count in places.items() if count > 1]
     if twice:
         raise DatasetError(f"dataset.split_file {path}: {len(twice)} ids stand in it twice, the first: {twice[0]}")
-    ids: list[str] = roles[role]
+    ids: list[str] = roles[name]
     return ids
 
 

@@ -1,6 +1,7 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
+from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, Policy, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
@@ -51,7 +52,7 @@ from pathvlm_r1.config.run import (
     trainer_keys,
     unable_judges,
 )
-from pathvlm_r1.config.samples import DataConfig, RescoreConfig
+from pathvlm_r1.config.samples import RescoreConfig
 from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
@@ -70,6 +71,7 @@ __all__ = [
     "AccuracyConfig",
     "AdapterConfig",
     "ArchitectureConfig",
+    "AuditConfig",
     "BCCDConfig",
     "Capability",
     "ChoicesConfig",
@@ -103,6 +105,7 @@ __all__ = [
     "PanelJudgeConfig",
     "PathMMUConfig",
     "PhantomConfig",
+    "Policy",
     "PredictConfig",
     "PretrainConfig",
     "PriceConfig",
@@ -117,10 +120,12 @@ __all__ = [
     "SFTConfig",
     "SlakeConfig",
     "Split",
+    "SplitConfig",
     "StageConfig",
     "TermConfig",
     "TrainConfig",
     "VLLMRolloutConfig",
+    "VerifyConfig",
     "WandbLoggerConfig",
     "changed_within",
     "composed_within",

@@ -1,4 +1,4 @@
-"""What may be asked of samples, and of completions from outside that answer them."""
+"""What may be asked of completions that are there already."""
 
 from __future__ import annotations
 
@@ -14,28 +14,6 @@ from pathvlm_r1.config.rules import ConfigError, require, require_positive, requ
 from pathvlm_r1.config.run import require_judge_of_terms, without
 from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.typed import checked
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """A look at a dataset; the values stand in `conf/data.yaml`."""
-
-    dataset: DatasetConfig
-    task: Literal["show"]
-    format: Literal["sheet", "jsonl"]
-    split: Split
-    n: int
-    out: str | None
-
-    @classmethod
-    def checked(cls, composed: DictConfig) -> DataConfig:
-        """The configuration of `src/data.py`, or a `ConfigError`."""
-        return checked(cls, composed)
-
-    def __post_init__(self) -> None:
-        require_positive(self.n, "n")
-        if self.out is not None:
-            require_text(self.out, "out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,87 @@
+"""`src/data.py task=verify` as users meet it: a table, JSON and a status; nothing is changed or replaced."""
+
+import json
+
+import pytest
+from distinct_smears import draw_distinct_smears, typed
+from running import entry
+
+PHANTOM = ("dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.image_size=28")
+
+
+@pytest.fixture
+def smears(tmp_path):
+    """A sound folder of drawn blood smears."""
+    return draw_distinct_smears(tmp_path / "smears")
+
+
+def verification(root, tmp_path, *more):
+    """Status, text and JSON of a verification of a BCCD folder."""
+    out = tmp_path / "defects.json"
+    outcome = entry("data", "task=verify", *typed(root), f"out={out}", *more)
+    return outcome, json.loads(out.read_text())
+
+
+def test_a_sound_dataset_has_status_0_and_the_same_hash_every_time(smears, tmp_path):
+    outcome, record = verification(smears, tmp_path)
+    assert outcome.status == 0, outcome.text
+    assert "no record has a defect" in outcome.stdout
+    assert record["defects"] == []
+    assert record["counts"]["kept"] == record["counts"]["records"] > 40
+    assert verification(smears, tmp_path)[1] == record
+
+
+def test_a_truncated_picture_stops_or_is_dropped_with_all_its_questions(smears, tmp_path):
+    sound = verification(smears, tmp_path)[1]
+    path = smears / "JPEGImages" / "BloodImage_00005.jpg"
+    path.write_bytes(path.read_bytes()[:-300])
+    stopped, record = verification(smears, tmp_path)
+    assert stopped.status == 1
+    assert "BloodImage_00005" in stopped.stdout
+    assert {(d["defect"], d["action"], d["file"]) for d in record["defects"]} == {("image-damaged", "skip", str(path))}
+    assert all(defect["record"].startswith("BloodImage_00005/") for defect in record["defects"])
+    dropped, after = verification(smears, tmp_path, "policy=drop")
+    assert dropped.status == 0
+    assert after["defects"] == record["defects"]
+    assert after["counts"]["kept"] == sound["counts"]["kept"] - len(record["defects"]), "nothing takes their place"
+    assert after["hash"] == record["hash"] != sound["hash"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_defect_of_the_dataset(smears, tmp_path):
+    (smears / "JPEGImages" / "BloodImage_00007.jpg").unlink()
+    (smears / "Annotations" / "BloodImage_00008.xml").unlink()
+    outcome, record = verification(smears, tmp_path)
+    assert outcome.status == 1
+    (defect,) = record["defects"]
+    assert all(name in defect["message"] for name in ("BloodImage_00007.jpg", "BloodImage_00008.xml", "2 faults"))
+
+
+def test_a_picture_that_two_splits_show_is_warned_of(smears, tmp_path):
+    pictures = smears / "JPEGImages"
+    (pictures / "BloodImage_00040.jpg").write_bytes((pictures / "BloodImage_00001.jpg").read_bytes())
+    outcome, record = verification(smears, tmp_path)
+    assert {warning["defect"] for warning in record["warnings"]} == {"image-of-two-names", "image-in-two-splits"}
+    assert {defect["defect"] for defect in record["defects"]} <= {"question-in-two-splits"}
+    assert outcome.status == bool(record["defects"]), outcome.text
+
+
+def test_phantoms_are_verified_too(tmp_path):
+    outcome = entry("data", "task=verify", *PHANTOM)
+    assert outcome.status == 0, outcome.text
+    assert "20 records, 20 pictures" in outcome.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_task_of_another_script_is_refused_with_those_that_there_are():
+    for name, task, others in (("eval", "verify", "rl_readiness"), ("data", "rescore", "verify")):
+        outcome = entry(name, f"task={task}")
+        assert outcome.status == 2
+        assert f"task={task}: another script's task" in outcome.stderr
+        assert others in outcome.stderr
+
+
+def test_what_out_cannot_be_is_refused_before_a_picture_is_opened(smears, tmp_path):
+    outcome = entry("data", "task=verify", *typed(smears), f"out={tmp_path}")
+    assert outcome.status == 2
+    assert "is a folder; name a file in it" in outcome.stderr
+    assert "pictures" not in outcome.stdout
