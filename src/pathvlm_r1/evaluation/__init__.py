@@ -8,7 +8,15 @@ from pathvlm_r1.evaluation.comparison import (
     hierarchical_interval,
     image_bootstrap_of_seed_mean,
     mcnemar,
+    paired_difference,
+    resampled_differences,
     seed_differences,
+)
+from pathvlm_r1.evaluation.detectable import (
+    clustered_standard_error,
+    design_effect,
+    detectable_difference,
+    detectable_mean_difference,
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
@@ -19,14 +27,18 @@ from pathvlm_r1.evaluation.logged_completions import (
     read_log,
     read_rollouts,
 )
+from pathvlm_r1.evaluation.multiplicity import holm
+from pathvlm_r1.evaluation.non_inferiority import NonInferiority, non_inferiority
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
+from pathvlm_r1.evaluation.repeats import Repeats, mean_of_repeats
 from pathvlm_r1.evaluation.reporting import write_report
 from pathvlm_r1.evaluation.rescoring import Difference, JudgedBin, difference, judged_bins
 from pathvlm_r1.evaluation.rescoring_table import difference_table, judged_table
+from pathvlm_r1.evaluation.self_consistency import self_consistency
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
@@ -43,9 +55,11 @@ __all__ = [
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
+    "NonInferiority",
     "PairedDifference",
     "Prediction",
     "Readiness",
+    "Repeats",
     "ResultRow",
     "Signal",
     "Summary",
@@ -54,12 +68,17 @@ __all__ = [
     "as_completion",
     "blank_images",
     "cluster_bootstrap",
+    "clustered_standard_error",
     "compare_arms",
     "comparisons_from_items",
+    "design_effect",
+    "detectable_difference",
+    "detectable_mean_difference",
     "difference",
     "difference_table",
     "figure_png",
     "hierarchical_interval",
+    "holm",
     "image_bootstrap_of_seed_mean",
     "judged_bins",
     "judged_table",
@@ -67,7 +86,10 @@ __all__ = [
     "log_lines",
     "markdown",
     "mcnemar",
+    "mean_of_repeats",
     "measure_readiness",
+    "non_inferiority",
+    "paired_difference",
     "pass_at_k",
     "predict",
     "read_items",
@@ -76,8 +98,10 @@ __all__ = [
     "read_rollouts",
     "read_summary",
     "readiness_table",
+    "resampled_differences",
     "result_row",
     "seed_differences",
+    "self_consistency",
     "share_interval",
     "shuffled_images",
     "summarise",
