@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pathvlm_r1.assembly import check_readiness, evaluate, print_answer, rescore
 from pathvlm_r1.config import EvalConfig, PredictConfig, ReadinessConfig, RescoreConfig, refuse_unread
-from pathvlm_r1.entry import run, user_errors
+from pathvlm_r1.entry import Task, chosen, run, user_errors
 
-TASKS: dict[str, Callable[[DictConfig], object]] = {  # one for each file of conf/task
+TASKS: dict[str, Task] = {
     "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
     "predict": lambda composed: print_answer(PredictConfig.checked(composed)),
     "rescore": lambda composed: rescore(RescoreConfig.checked(composed)),
@@ -25,7 +23,7 @@ def main(composed: DictConfig) -> None:
     """Do the chosen task."""
     with user_errors():
         refuse_unread(HydraConfig.get().overrides.task, composed)
-        TASKS[composed.task](composed)
+        chosen(TASKS, composed)(composed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from hydra.errors import HydraException
@@ -18,6 +18,8 @@ from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.reward import JudgeError, TermError
 from pathvlm_r1.stages import TrainingError
 from pathvlm_r1.tracking import RunInterrupted, TrackingError
+
+Task = Callable[[DictConfig], object]
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -45,6 +47,17 @@ def user_errors() -> Iterator[None]:
     except (RunInterrupted, KeyboardInterrupt) as interrupt:
         sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         sys.exit(EXIT_INTERRUPTED)
+
+
+def chosen(tasks: Mapping[str, Task], composed: DictConfig) -> Task:
+    """The task that was chosen: `conf/task` has those of all entry points, and each has its own.
+
+    Raises:
+        ConfigError: it belongs to another entry point.
+    """
+    if composed.task not in tasks:
+        raise ConfigError(f"task={composed.task}: is not a task of this program; it has {', '.join(tasks)}")
+    return tasks[composed.task]
 
 
 def _refusal(error: HydraException) -> str:

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config import (
+    CompareConfig,
     ConfigError,
     DataConfig,
     EvalConfig,
@@ -21,11 +22,18 @@ from pathvlm_r1.config import (
 
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
-TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
+TASKS = {
+    "task=predict": PredictConfig,
+    "task=rl_readiness": ReadinessConfig,
+    "task=rescore": RescoreConfig,
+    "task=compare": CompareConfig,
+}
+REPORT_TASKS = ("task=tables", "task=compare")  # the others are of src/eval.py
 NEEDED = {
     "bccd": ("dataset.root=/data/bccd",),
     "predict": ("image=a.png", "question=Which?", "options=[yes, no]"),
     "rescore": ("completions=a.jsonl",),
+    "compare": ("a=outputs/a", "b=outputs/b"),
 }
 
 

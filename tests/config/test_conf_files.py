@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
-from composing import CONF, ENTRY_POINTS, changed, choices, composed, schema_of
+from composing import CONF, ENTRY_POINTS, REPORT_TASKS, changed, choices, composed, schema_of
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -45,7 +45,7 @@ SCHEMAS = {
 
 def spread(rows: list[tuple[str, ...]], *groups: str) -> list[tuple[str, ...]]:
     """Every row with one choice of each group more, so that each choice stands in some row."""
-    options = [choices(group) for group in groups]
+    options = [[choice for choice in choices(group) if choice not in REPORT_TASKS] for group in groups]
     assert all(len(option) <= len(rows) for option in options)
     return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
 
@@ -96,8 +96,16 @@ def test_a_report_needs_nothing():
     assert ReportConfig.checked(composed("report")).out is None
 
 
+@pytest.mark.parametrize("task", REPORT_TASKS)
+def test_every_task_of_a_report_has_the_keys_of_its_dataclass_and_no_others(task):
+    schema, settings = schema_of("report", [task]), composed("report", task)
+    assert f"task={schema.checked(settings).task}" == task
+    assert set(settings) == {field.name for field in fields(schema)}
+
+
 def test_the_rows_above_hold_every_file_of_conf():
     tried = {choice for row in STAGE_ROWS + EVAL_ROWS for choice in row} | set(choices("experiment"))
+    tried |= set(REPORT_TASKS)
     assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
 

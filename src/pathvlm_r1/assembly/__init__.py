@@ -1,5 +1,6 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.comparing import compare
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.judging import show_judge_plan
 from pathvlm_r1.assembly.processes import RUN_FOLDER
@@ -14,6 +15,7 @@ __all__ = [
     "RUN_FOLDER",
     "Launch",
     "check_readiness",
+    "compare",
     "evaluate",
     "load_samples",
     "print_answer",

@@ -23,6 +23,7 @@ from pathvlm_r1.config.judge import (
 )
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
+from pathvlm_r1.config.reports import CompareConfig, ReportConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
@@ -31,7 +32,6 @@ from pathvlm_r1.config.run import (
     LoggerConfig,
     PredictConfig,
     ReadinessConfig,
-    ReportConfig,
     TrainConfig,
     WandbLoggerConfig,
     require_judge_of_terms,
@@ -56,6 +56,7 @@ __all__ = [
     "ArchitectureConfig",
     "BCCDConfig",
     "Capability",
+    "CompareConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",

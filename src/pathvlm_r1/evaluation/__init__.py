@@ -2,6 +2,7 @@
 
 from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
+from pathvlm_r1.evaluation.comparing_runs import ComparisonSettings, MetricDifference, RunComparison, compare_runs
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
     PairedDifference,
@@ -12,6 +13,7 @@ from pathvlm_r1.evaluation.comparison import (
     resampled_differences,
     seed_differences,
 )
+from pathvlm_r1.evaluation.comparison_text import Compared, comparison_text
 from pathvlm_r1.evaluation.detectable import (
     clustered_standard_error,
     design_effect,
@@ -38,6 +40,7 @@ from pathvlm_r1.evaluation.repeats import Repeats, mean_of_repeats
 from pathvlm_r1.evaluation.reporting import write_report
 from pathvlm_r1.evaluation.rescoring import Difference, JudgedBin, difference, judged_bins
 from pathvlm_r1.evaluation.rescoring_table import difference_table, judged_table
+from pathvlm_r1.evaluation.run_pairs import Mismatch, PairedRuns, common_files, paired_runs
 from pathvlm_r1.evaluation.self_consistency import self_consistency
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
@@ -46,7 +49,9 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 
 __all__ = [
     "Answerer",
+    "Compared",
     "Comparison",
+    "ComparisonSettings",
     "Difference",
     "Estimate",
     "Interval",
@@ -55,12 +60,16 @@ __all__ = [
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
+    "MetricDifference",
+    "Mismatch",
     "NonInferiority",
     "PairedDifference",
+    "PairedRuns",
     "Prediction",
     "Readiness",
     "Repeats",
     "ResultRow",
+    "RunComparison",
     "Signal",
     "Summary",
     "Verdict",
@@ -69,7 +78,10 @@ __all__ = [
     "blank_images",
     "cluster_bootstrap",
     "clustered_standard_error",
+    "common_files",
     "compare_arms",
+    "compare_runs",
+    "comparison_text",
     "comparisons_from_items",
     "design_effect",
     "detectable_difference",
@@ -90,6 +102,7 @@ __all__ = [
     "measure_readiness",
     "non_inferiority",
     "paired_difference",
+    "paired_runs",
     "pass_at_k",
     "predict",
     "read_items",
