@@ -67,9 +67,7 @@ def _not_claimed(evidence: Evidence) -> str:
     elif evidence.p > limit:
         against = f"its p is {evidence.p:.2g}"
     else:
-        against = (
-            f"among the {evidence.family} differences looked at it may be chance (p {evidence.p_holm:.2g} by Holm)"
-        )
+        against = f"among {evidence.family} differences looked at it may be chance (p {evidence.p_holm:.2g} by Holm)"
     return (
         f"No difference in {evidence.metric} may be claimed: {_numbers(evidence)} excludes 0, but {against}; "
         f"{_detectable(evidence)}."

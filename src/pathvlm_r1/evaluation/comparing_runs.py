@@ -139,7 +139,8 @@ def _difference(
     return MetricDifference(
         metric=name, n=len(images), images=len(set(images)), a=float(before.mean()), b=float(after.mean()),
         difference=found.difference, low=interval.low, high=interval.high, confidence=settings.confidence,
-        p=found.p_value, mcnemar=test, design_effect=effect, detectable=detectable, non_inferiority=kept, p_holm=1.0, family=1, claim="",
+        p=found.p_value, mcnemar=test, design_effect=effect, detectable=detectable,
+        non_inferiority=kept, p_holm=1.0, family=1, claim="",
     )  # fmt: skip
 
 
