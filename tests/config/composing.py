@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config import (
     AuditConfig,
+    CompareConfig,
     ConfigError,
     DataConfig,
     EvalConfig,
@@ -29,7 +30,9 @@ ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig
 TASKS = {
     "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
     "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
+    "task=compare": CompareConfig,
 }  # fmt: skip
+REPORT_TASKS = ("task=tables", "task=compare")
 WITH_ROOT = (
     "bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa",
     "medxpertqa_mm",
@@ -44,6 +47,7 @@ NEEDED = {
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
+    "compare": ("a=outputs/a", "b=outputs/b"),
 }
 
 

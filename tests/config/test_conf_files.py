@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
-from composing import CONF, DATA_TASKS, ENTRY_POINTS, changed, choices, composed, schema_of
+from composing import CONF, DATA_TASKS, ENTRY_POINTS, REPORT_TASKS, changed, choices, composed, schema_of
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -65,7 +65,8 @@ STAGE_ROWS = spread(
 )  # fmt: skip
 EVAL_ROWS = spread(
     list(product(choices("dataset"), choices("reward")))[::7],
-    [task for task in choices("task") if task not in DATA_TASKS], "model", "trainer", "judge", "rollout", "evaluation",
+    [task for task in choices("task") if task not in (*DATA_TASKS, *REPORT_TASKS)],
+    "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
 DATA_ROWS = list(product(choices("dataset"), DATA_TASKS))[::3]
 
@@ -140,8 +141,16 @@ def test_a_report_needs_nothing():
     assert ReportConfig.checked(composed("report")).out is None
 
 
+@pytest.mark.parametrize("task", REPORT_TASKS)
+def test_every_task_of_a_report_has_the_keys_of_its_dataclass_and_no_others(task):
+    schema, settings = schema_of("report", [task]), composed("report", task)
+    assert f"task={schema.checked(settings).task}" == task
+    assert set(settings) == {field.name for field in fields(schema)}
+
+
 def test_the_rows_above_hold_every_file_of_conf():
     tried = {choice for row in STAGE_ROWS + EVAL_ROWS + DATA_ROWS for choice in row} | set(choices("experiment"))
+    tried |= set(REPORT_TASKS)
     assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import tracemalloc
 from statistics import NormalDist
@@ -20,7 +19,6 @@ ITEMS = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.floats(-10, 10, allow_subnormal=False)), min_size=2, max_size=20
 ).filter(lambda items: len({image for image, _ in items}) > 1)
 ROUNDING = 1e-12
-LOG = logging.getLogger(__name__)
 
 
 def bootstrap(values, clusters, seed=0, **options):
@@ -29,12 +27,6 @@ def bootstrap(values, clusters, seed=0, **options):
 
 def ends(interval):
     return [interval.low, interval.high]
-
-
-def reported(name, times, simulations):
-    """The share of simulations, logged with its own interval: shown by pytest --log-cli-level=INFO."""
-    LOG.info("%s %.4f, %s", name, times / simulations, wilson(times, simulations))
-    return times / simulations
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (3, 10), (161, 250), (999, 1000)])
@@ -196,40 +188,6 @@ def test_memory_does_not_grow_with_replicates_times_images():
 def test_the_bootstrap_refuses_what_has_no_interval(values, clusters, options, fault):
     with pytest.raises(ValueError, match=fault):
         bootstrap(values, clusters, **options)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("p", "n"), [(0.5, 60), (0.6, 300), (0.7, 300), (0.8, 300), (0.9, 100)])
-def test_wilson_covers_the_proportion_that_drew_the_sample(p, n):
-    drawn = np.random.default_rng(8).binomial(n, p, size=20_000)
-    intervals = {successes: wilson(int(successes), n) for successes in np.unique(drawn)}
-    covered = sum(intervals[successes].low <= p <= intervals[successes].high for successes in drawn)
-    assert reported("coverage", covered, 20_000) >= 0.93
-
-
-def coverage_on_clustered_answers(clusters_of, simulations=2000):
-    """How often the interval holds 0.7 when answers on an image, one to five of them, tend to be right together."""
-    random, covered = np.random.default_rng(9), 0
-    for _ in range(simulations):
-        counts = random.integers(1, 6, size=200)
-        chances = np.repeat(random.beta(1.4, 0.6, size=200), counts)
-        values = (random.random(chances.size) < chances).astype(float)
-        images = np.repeat(np.arange(200).astype(str), counts).tolist()
-        interval = cluster_bootstrap(values, clusters_of(images), random=random, replicates=1000)
-        covered += interval.low <= 0.7 <= interval.high
-    return covered
-
-
-@pytest.mark.slow
-def test_the_bootstrap_of_images_covers_the_mean_of_new_images():
-    covered = coverage_on_clustered_answers(lambda images: images)
-    assert reported("coverage", covered, 2000) >= 0.93
-
-
-@pytest.mark.slow
-def test_a_bootstrap_of_items_is_caught_by_its_coverage():
-    covered = coverage_on_clustered_answers(lambda images: [f"item-{i}" for i in range(len(images))], simulations=300)
-    assert reported("coverage", covered, 300) < 0.93
 
 
 def of_shares(values, clusters):

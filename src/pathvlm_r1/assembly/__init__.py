@@ -1,5 +1,6 @@
 """Assembly: from a checked configuration to the objects of a run, the run itself, and its evaluation."""
 
+from pathvlm_r1.assembly.comparing import compare
 from pathvlm_r1.assembly.data_audit import audit_dataset
 from pathvlm_r1.assembly.data_split import split_dataset
 from pathvlm_r1.assembly.data_verify import verify_dataset
@@ -7,6 +8,7 @@ from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.evaluation_tasks import EVALUATION_TASKS
 from pathvlm_r1.assembly.judging import show_judge_plan
 from pathvlm_r1.assembly.processes import RUN_FOLDER
+from pathvlm_r1.assembly.reporting import report_runs
 from pathvlm_r1.assembly.running import Launch, train
 from pathvlm_r1.assembly.scoring import evaluate
 from pathvlm_r1.assembly.showing import show
@@ -17,8 +19,10 @@ __all__ = [
     "RUN_FOLDER",
     "Launch",
     "audit_dataset",
+    "compare",
     "evaluate",
     "load_samples",
+    "report_runs",
     "show",
     "show_judge_plan",
     "split_dataset",

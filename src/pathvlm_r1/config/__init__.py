@@ -36,6 +36,7 @@ from pathvlm_r1.config.published import (
     PublishedConfig,
     SlakeConfig,
 )
+from pathvlm_r1.config.reports import CompareConfig, ReportConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
 from pathvlm_r1.config.run import (
@@ -45,7 +46,6 @@ from pathvlm_r1.config.run import (
     LoggerConfig,
     PredictConfig,
     ReadinessConfig,
-    ReportConfig,
     TrainConfig,
     WandbLoggerConfig,
     require_judge_of_terms,
@@ -75,6 +75,7 @@ __all__ = [
     "BCCDConfig",
     "Capability",
     "ChoicesConfig",
+    "CompareConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",

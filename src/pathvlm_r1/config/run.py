@@ -215,26 +215,6 @@ class ReadinessConfig:
         require_judge_of_terms(self.reward, self.judge, self.dataset)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportConfig:
-    """Tables from finished evaluations; the values stand in `conf/report.yaml`."""
-
-    runs: str
-    out: str | None
-    seed: int
-    replicates: int
-
-    @classmethod
-    def checked(cls, composed: DictConfig) -> ReportConfig:
-        """The configuration of `src/report.py`, or a `ConfigError`."""
-        return checked(cls, composed)
-
-    def __post_init__(self) -> None:
-        require_text(self.runs, "runs")
-        require_seed(self.seed, "seed")
-        require_positive(self.replicates, "replicates")
-
-
 def without(composed: DictConfig, *unread: str) -> DictConfig:
     """A configuration less the keys that its schema does not have."""
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])

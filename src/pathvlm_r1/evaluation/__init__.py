@@ -13,13 +13,23 @@ from pathvlm_r1.evaluation.agreement import (
 from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
 from pathvlm_r1.evaluation.collecting import Answers, collect
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
+from pathvlm_r1.evaluation.comparing_runs import ComparisonSettings, MetricDifference, RunComparison, compare_runs
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
     PairedDifference,
     hierarchical_interval,
     image_bootstrap_of_seed_mean,
     mcnemar,
+    paired_difference,
+    resampled_differences,
     seed_differences,
+)
+from pathvlm_r1.evaluation.comparison_text import Compared, comparison_text
+from pathvlm_r1.evaluation.detectable import (
+    clustered_standard_error,
+    design_effect,
+    detectable_difference,
+    detectable_mean_difference,
 )
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
@@ -32,6 +42,8 @@ from pathvlm_r1.evaluation.logged_completions import (
     read_log,
     read_rollouts,
 )
+from pathvlm_r1.evaluation.multiplicity import holm
+from pathvlm_r1.evaluation.non_inferiority import NonInferiority, non_inferiority
 from pathvlm_r1.evaluation.overoptimisation import (
     ArmRow,
     Curve,
@@ -52,9 +64,12 @@ from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predicti
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
+from pathvlm_r1.evaluation.repeats import Repeats, mean_of_repeats
 from pathvlm_r1.evaluation.reporting import write_report
 from pathvlm_r1.evaluation.rescoring import Difference, JudgedBin, difference, judged_bins
 from pathvlm_r1.evaluation.rescoring_table import difference_table, judged_table
+from pathvlm_r1.evaluation.run_pairs import Mismatch, PairedRuns, common_files, paired_runs
+from pathvlm_r1.evaluation.self_consistency import self_consistency
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap, share_interval, wilson
 from pathvlm_r1.evaluation.summary import Summary, read_summary, summarise
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
@@ -65,7 +80,9 @@ __all__ = [
     "Answers",
     "ArmRow",
     "AskingCost",
+    "Compared",
     "Comparison",
+    "ComparisonSettings",
     "Curve",
     "CurvePoint",
     "Difference",
@@ -80,12 +97,18 @@ __all__ = [
     "LoggedCompletion",
     "LoggedRollout",
     "McNemar",
+    "MetricDifference",
+    "Mismatch",
+    "NonInferiority",
     "Overoptimisation",
     "PairedDifference",
+    "PairedRuns",
     "Prediction",
     "ProcessRule",
     "Readiness",
+    "Repeats",
     "ResultRow",
+    "RunComparison",
     "ScoreAgreement",
     "SeedMean",
     "Signal",
@@ -98,15 +121,23 @@ __all__ = [
     "audit_table",
     "blank_images",
     "cluster_bootstrap",
+    "clustered_standard_error",
     "cohens_kappa",
     "collect",
+    "common_files",
     "compare_arms",
+    "compare_runs",
+    "comparison_text",
     "comparisons_from_items",
+    "design_effect",
+    "detectable_difference",
+    "detectable_mean_difference",
     "difference",
     "difference_table",
     "event_agreement",
     "figure_png",
     "hierarchical_interval",
+    "holm",
     "image_bootstrap_of_seed_mean",
     "judged_bins",
     "judged_table",
@@ -115,12 +146,16 @@ __all__ = [
     "log_lines",
     "markdown",
     "mcnemar",
+    "mean_of_repeats",
     "measure_judge",
     "measure_readiness",
+    "non_inferiority",
     "overoptimisation",
     "overoptimisation_markdown",
     "overoptimisation_png",
     "overoptimisation_table",
+    "paired_difference",
+    "paired_runs",
     "pass_at_k",
     "predict",
     "read_items",
@@ -129,9 +164,11 @@ __all__ = [
     "read_rollouts",
     "read_summary",
     "readiness_table",
+    "resampled_differences",
     "result_row",
     "score_agreement",
     "seed_differences",
+    "self_consistency",
     "share_interval",
     "shuffled_images",
     "stability",

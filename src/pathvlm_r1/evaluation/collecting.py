@@ -145,21 +145,38 @@ def _answers(run: EvaluatedRun) -> list[Answers]:
 
 
 def _read(run: EvaluatedRun, path: Path) -> Answers:
-    """One file, named <dataset>.<split>.<decoding>[.<control>].jsonl."""
+    dataset, split, decoding, control = name_parts(path)
+    return Answers(
+        run=run, dataset=dataset, split=split, decoding=decoding, control=control, predictions=read_answers(path)
+    )
+
+
+def name_parts(path: Path) -> tuple[str, str, str, str | None]:
+    """Dataset, split, decoding and control of a file that is named <dataset>.<split>.<decoding>[.<control>].jsonl.
+
+    Raises:
+        TrackingError: it is not.
+    """
     parts = path.stem.split(".")
     control = parts.pop() if parts[-1] in CONTROLS else None
     if len(parts) < 3:
         raise TrackingError(f"{path}: predictions are named <dataset>.<split>.<decoding>.jsonl; rename or remove it")
+    return ".".join(parts[:-2]), parts[-2], parts[-1], control
+
+
+def read_answers(path: Path) -> tuple[Prediction, ...]:
+    """The predictions of one file.
+
+    Raises:
+        TrackingError: it cannot be read, or holds none.
+    """
     try:
         predictions = tuple(read_predictions(path))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise TrackingError(str(error)) from error
     if not predictions:
         raise TrackingError(f"{path}: holds no prediction; evaluate the run again")
-    return Answers(
-        run=run, dataset=".".join(parts[:-2]), split=parts[-2], decoding=parts[-1], control=control,
-        predictions=predictions,
-    )  # fmt: skip
+    return predictions
 
 
 def _require_same_questions(answers: Sequence[Answers]) -> None:

@@ -14,6 +14,7 @@ from pathvlm_r1.evaluation.statistics import (
     Interval,
     as_finite,
     bootstrap_p_value,
+    check_replicates,
     check_resampling,
     percentile_interval,
     resampled_means,
@@ -99,13 +100,27 @@ def image_bootstrap_of_seed_mean(
         ValueError: as `cluster_bootstrap`, for [S, N].
     """
     check_resampling(replicates, confidence)
+    means = resampled_differences(differences, clusters, random=random, replicates=replicates)
+    return paired_difference(differences, means, confidence)
+
+
+def resampled_differences(
+    differences: Floats, clusters: Sequence[str], *, random: np.random.Generator, replicates: int = 10_000
+) -> Floats:
+    """The mean differences [R] of images drawn anew, all seeds of a replicate on the same ones; raises as above."""
+    check_replicates(replicates)
     rows = as_finite(differences, "differences", "S, N")
     every_seed_once = np.full((replicates, len(rows)), 1 / len(rows))
-    means = resampled_means(rows, clusters, every_seed_once, random)
+    return resampled_means(rows, clusters, every_seed_once, random)
+
+
+def paired_difference(differences: Floats, resampled: Floats, confidence: float = 0.95) -> PairedDifference:
+    """Difference, percentile interval and p from differences [S, N] and what `resampled_differences` drew of them."""
+    rows = as_finite(differences, "differences", "S, N")
     return PairedDifference(
         difference=float(rows.mean()),
-        interval=percentile_interval(means, confidence),
-        p_value=bootstrap_p_value(means, tie=TIE * float(np.abs(rows).max())),
+        interval=percentile_interval(resampled, confidence),
+        p_value=bootstrap_p_value(resampled, tie=TIE * float(np.abs(rows).max())),
         method="image_bootstrap_of_seed_mean",
     )
 
