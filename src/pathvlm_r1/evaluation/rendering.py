@@ -11,6 +11,8 @@ from rich.table import Table
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.multiplicity import holm
+from pathvlm_r1.evaluation.repeats import mean_of_repeats
 from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
@@ -26,29 +28,40 @@ def markdown(summary: Summary) -> str:
         "# Report",
         DISCLAIMER,
         *_section("Arms", _arms_legend(summary), _arms_table(summary)),
-        *_section("Comparisons", _COMPARISONS_LEGEND, "\n".join(map(sentence, summary.comparisons))),
+        *_section("Comparisons", _COMPARISONS_LEGEND, _sentences(summary.comparisons)),
         *_section("By question type", _types_legend(summary), _types_table(summary)),
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
+        *_section("Over decodes", _DECODES_LEGEND, _decodes_table(summary)),
         *_section("Cost of training", _COSTS_LEGEND, _costs_table(summary.costs)),
         *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def sentence(comparison: Comparison) -> str:
-    """One comparison in words and numbers."""
+def sentence(comparison: Comparison, p_holm: float) -> str:
+    """One comparison in words and numbers; `p_holm` is its p among all comparisons of the report."""
     c = comparison
     verdict = "higher" if c.ci_low > 0 else "lower" if c.ci_high < 0 else "not told apart"
     line = (
         f"- **{c.b} against {c.a}**, {_label((c.dataset, c.split))}, {c.metric}: {c.b} is {verdict}, "
-        f"{c.difference:+.3f} [{c.ci_low:+.3f}, {c.ci_high:+.3f}], p {c.p:.2g} ({c.n} questions; "
+        f"{c.difference:+.3f} [{c.ci_low:+.3f}, {c.ci_high:+.3f}], p {c.p:.2g}, by Holm {p_holm:.2g} "
+        f"({c.n} questions; "
     )
     if c.hierarchical_low is None or c.hierarchical_high is None:
         return f"{line}{c.b} seed {c.seeds[0]})."
     each = ", ".join(f"{seed}: {of_seed:+.3f}" for seed, of_seed in zip(c.seeds, c.seed_differences, strict=True))
-    return f"{line}by seed {each}; seeds resampled too: [{c.hierarchical_low:+.3f}, {c.hierarchical_high:+.3f}])."
+    student = mean_of_repeats(c.seed_differences)
+    return (
+        f"{line}by seed {each}, SD {student.sd:.3f}, Student [{student.interval.low:+.3f}, "
+        f"{student.interval.high:+.3f}]; seeds resampled too: [{c.hierarchical_low:+.3f}, {c.hierarchical_high:+.3f}])."
+    )
+
+
+def _sentences(comparisons: Sequence[Comparison]) -> str:
+    adjusted = holm([comparison.p for comparison in comparisons])
+    return "\n".join(sentence(one, p_holm) for one, p_holm in zip(comparisons, adjusted, strict=True))
 
 
 def terminal_table(summary: Summary) -> Table:
@@ -67,8 +80,13 @@ _NARROW = re.compile("[_ ]")  # where a name may go on in the next line
 _DETAILS = ("format", "process", "tokens", "cap hits")
 _COMPARISONS_LEGEND = (
     "The arm named first minus the other on the same questions, averaged over the seeds; in brackets the 95 % interval "
-    "when images are resampled, which is conditional on these seeds, then its p. Seeds are resampled too where there "
-    "are several."
+    "when images are resampled, which is conditional on these seeds, then its p, alone and among all comparisons of "
+    "this section. Where there are several seeds: their spread with Student's interval, which speaks of new seeds on "
+    "these questions, and the interval when seeds are resampled too, which is too narrow below ten seeds."
+)
+_DECODES_LEGEND = (
+    "Accuracy on average over k decodes, with their standard deviation and Student's 95 % interval, which speaks of "
+    "further decodes alone; pass@k is the share of questions that one of the k answers right."
 )
 _LETTERS_LEGEND = (
     "The base model has never seen the tags: beside what the parser reads in its text stands the option letter that "
@@ -150,6 +168,20 @@ def _variants_table(variants: Sequence[VariantRow]) -> str:
                 "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
             ]
             for v in variants
+        ],
+    )  # fmt: skip
+
+
+def _decodes_table(summary: Summary) -> str:
+    return _table(
+        ["arm", "seed", "dataset", "decoding", "k", "accuracy", "SD", "pass@k", "majority vote"],
+        [
+            [
+                row.stage, str(row.seed), _label((row.dataset, row.split)), row.decoding, str(row.k),
+                f"{row.accuracy:.3f} [{row.t_low:.3f}, {row.t_high:.3f}]", f"{row.sd:.3f}", f"{row.pass_at_k:.3f}",
+                f"{row.majority:.3f}",
+            ]
+            for row in summary.decodes
         ],
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ import numpy as np
 from pathvlm_r1.evaluation.collecting import Answers, Collection, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.decodes import DecodesRow, decodes_row
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
@@ -87,6 +88,7 @@ class Summary:
     comparisons: Sequence[Comparison]
     controls: Sequence[VariantRow]
     sampled: Sequence[VariantRow]
+    decodes: Sequence[DecodesRow]
     letters: Sequence[LetterRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
@@ -127,6 +129,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         ],
         controls=[other for other in others if other.control is not None],
         sampled=[other for other in others if other.control is None],
+        decodes=[row for a in collection.answers if a.control is None and (row := decodes_row(a)) is not None],
         letters=[row for answers in primary for row in _letter_rows(answers)],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
@@ -149,6 +152,7 @@ def read_summary(path: Path) -> Summary:
             comparisons=[Comparison(**row) for row in found["comparisons"]],
             controls=[_variant(row) for row in found["controls"]],
             sampled=[_variant(row) for row in found["sampled"]],
+            decodes=[DecodesRow(**row) for row in found.get("decodes", [])],  # not in what older versions wrote
             letters=[LetterRow(**row) for row in found["letters"]],
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
