@@ -22,7 +22,10 @@ from pathvlm_r1.config import (
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {"task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig}
-WITH_ROOT = ("bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa", "medxpertqa_mm")
+WITH_ROOT = (
+    "bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa",
+    "medxpertqa_mm", "jsonl", "llama_factory", "trl", "parquet", "hf",
+)  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
     "experiment=bccd": ("dataset.root=/data/bccd",),

@@ -4,6 +4,7 @@ import pytest
 from composing import message_of
 
 from pathvlm_r1.config import stage
+from pathvlm_r1.config.run import JUDGES_BY_DATASET
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from pathvlm_r1.config import stage
         ("stage.init", "sft", "stage.init=sft: one of auto, base, checkpoint"),
         ("stage.name", "gpro", "stage.name=gpro: one of pretrain, sft, grpo"),
         ("logger", 3, "logger=3: expected a group of keys whose name is one of csv, none, wandb, got int"),
-        ("dataset.kind", "tcga", f"dataset.kind=tcga: one of phantom, bccd, {', '.join(PUBLISHED_SPLITS)}"),
+        ("dataset.kind", "tcga", f"dataset.kind=tcga: one of {', '.join(JUDGES_BY_DATASET)}"),
         ("dataset.splits", 3, "dataset.splits=3: expected a group of keys, got int"),
         ("logger.group", 3, "logger.group=3: expected text (str) or null, got int"),
         ("reward.missing", "zero", "reward.missing=zero: one of group_mean, drop_term, stop, paper"),

@@ -2,6 +2,7 @@
 
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
+from pathvlm_r1.config.formats import FieldsConfig, FilesConfig, HubConfig
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.judge import (
     JUDGE_LIMITS,
@@ -74,9 +75,12 @@ __all__ = [
     "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
+    "FieldsConfig",
+    "FilesConfig",
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
+    "HubConfig",
     "HubTablesConfig",
     "JudgeConfig",
     "LoRAConfig",
