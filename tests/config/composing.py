@@ -35,7 +35,7 @@ TASKS = {
 REPORT_TASKS = ("task=tables", "task=compare")
 WITH_ROOT = (
     "bccd", "pathmmu", "pathmmu_paper", "omnimedvqa", "omnimedvqa_hard", "pathvqa", "vqa_rad", "slake", "pmc_vqa",
-    "medxpertqa_mm",
+    "medxpertqa_mm", "jsonl", "llama_factory", "trl", "parquet", "hf",
 )  # fmt: skip
 DATA_TASKS = {
     "task=audit": AuditConfig, "task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig,

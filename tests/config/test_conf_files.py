@@ -21,14 +21,19 @@ SCHEMAS = {
     "adapter/full": config.FullConfig,
     "adapter/lora": config.LoRAConfig,
     "dataset/bccd": config.BCCDConfig,
+    "dataset/hf": config.HubConfig,
+    "dataset/jsonl": config.FilesConfig,
+    "dataset/llama_factory": config.FilesConfig,
     "dataset/medxpertqa_mm": config.ChoicesConfig,
     "dataset/omnimedvqa": config.OmniMedVQAConfig,
     "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
     "dataset/pathmmu": config.PathMMUConfig,
+    "dataset/parquet": config.FilesConfig,
     "dataset/pathvqa": config.HubTablesConfig,
     "dataset/phantom": config.PhantomConfig,
     "dataset/pmc_vqa": config.ChoicesConfig,
     "dataset/slake": config.SlakeConfig,
+    "dataset/trl": config.FilesConfig,
     "dataset/vqa_rad": config.HubTablesConfig,
     "evaluation": config.EvaluationConfig,
     "judge/local": config.LocalJudgeConfig,
@@ -200,6 +205,7 @@ def test_only_reward_terms_what_stands_around_them_a_correction_and_a_map_of_pat
     assert schemas == {
         config.RewardConfig, config.VLLMRolloutConfig, config.PathMMUConfig, config.OmniMedVQAConfig,
         config.OmniMedVQAHardConfig, config.SlakeConfig, config.ChoicesConfig,
+        config.FilesConfig, config.HubConfig,
     }  # fmt: skip
 
 

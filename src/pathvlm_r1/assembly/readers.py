@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pathvlm_r1.config import (
     ChoicesConfig,
+    FilesConfig,
+    HubConfig,
     HubTablesConfig,
     OmniMedVQAConfig,
     OmniMedVQAHardConfig,
@@ -15,6 +17,7 @@ from pathvlm_r1.config import (
     SlakeConfig,
 )
 from pathvlm_r1.data.defects import ReadResult
+from pathvlm_r1.data.formats import FieldMap, read_hub, read_jsonl, read_llama_factory, read_rl_parquet, read_trl
 from pathvlm_r1.data.published import (
     PUBLISHED_SPLITS,
     read_medxpertqa,
@@ -29,8 +32,9 @@ from pathvlm_r1.data.published import (
 
 
 def official_splits(dataset: PublishedConfig) -> tuple[str, ...]:
-    """The splits that a set is published with."""
-    return PUBLISHED_SPLITS[dataset.kind]
+    """The splits that a set is published with; of files and of the hub, all that the configuration names."""
+    named = tuple(dict.fromkeys(name for names in dataset.splits.values() for name in names))
+    return PUBLISHED_SPLITS.get(dataset.kind, named)
 
 
 @singledispatch
@@ -82,6 +86,20 @@ def _(dataset: SlakeConfig, split: str) -> ReadResult:
 def _(dataset: ChoicesConfig, split: str) -> ReadResult:
     read = {"pmc_vqa": read_pmc_vqa, "medxpertqa_mm": read_medxpertqa}[dataset.kind]
     return read(_root(dataset), split=split, path_map=dataset.path_map or {}, name=dataset.name)
+
+
+@read_split.register
+def _(dataset: FilesConfig, split: str) -> ReadResult:
+    read = {"jsonl": read_jsonl, "llama_factory": read_llama_factory, "trl": read_trl, "parquet": read_rl_parquet}
+    return read[dataset.kind](_root(dataset), split=split, path_map=dataset.path_map or {}, name=dataset.name)
+
+
+@read_split.register
+def _(dataset: HubConfig, split: str) -> ReadResult:
+    return read_hub(
+        dataset.root, split=split, fields=FieldMap(**vars(dataset.fields)), revision=dataset.revision,
+        path_map=dataset.path_map or {}, name=dataset.name,
+    )  # fmt: skip
 
 
 def _root(dataset: PublishedConfig) -> Path:

@@ -4,6 +4,7 @@ from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
 from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, Policy, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
+from pathvlm_r1.config.formats import FieldsConfig, FilesConfig, HubConfig
 from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
 from pathvlm_r1.config.judge import (
     JUDGE_LIMITS,
@@ -82,9 +83,12 @@ __all__ = [
     "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
+    "FieldsConfig",
+    "FilesConfig",
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
+    "HubConfig",
     "HubTablesConfig",
     "JudgeAuditConfig",
     "JudgeConfig",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pathvlm_r1.config.formats import FilesConfig, HubConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
 from pathvlm_r1.config.splits import OfficialSplits, Policy, require_file, require_official
 from pathvlm_r1.data.published import CLASS_QUESTIONS, PATHMMU_SOURCES, PUBLISHED_SPLITS, SLAKE_LANGUAGES
@@ -133,7 +134,14 @@ class ChoicesConfig:
 
 
 PublishedConfig = (
-    PathMMUConfig | OmniMedVQAConfig | OmniMedVQAHardConfig | HubTablesConfig | SlakeConfig | ChoicesConfig
+    PathMMUConfig
+    | OmniMedVQAConfig
+    | OmniMedVQAHardConfig
+    | HubTablesConfig
+    | SlakeConfig
+    | ChoicesConfig
+    | FilesConfig
+    | HubConfig
 )
 
 

@@ -25,7 +25,8 @@ from pathvlm_r1.data.published import PUBLISHED_SPLITS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {
-    "phantom": ("oracle",), "bccd": ("oracle",), **dict.fromkeys(PUBLISHED_SPLITS, ()),
+    "phantom": ("oracle",), "bccd": ("oracle",),
+    **dict.fromkeys((*PUBLISHED_SPLITS, "jsonl", "llama_factory", "trl", "parquet", "hf"), ()),
 }  # fmt: skip
 JUDGES_OF_ALL = ("rules", "openai", "local")  # which need none
 

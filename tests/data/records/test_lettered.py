@@ -16,6 +16,7 @@ TEXTS = ("Whorled", "Nested (see B above)", "Both A and C", "grade 2")
         "Which?\nOptions: \nA. {}\nB. {}\nC. {}\nD. {}",
         "Which?\n(A) {}\n(B) {}\n(C) {}\n(D) {}\n",
         "Which? A) {} B) {} C) {} D) {}",
+        "Which? A) {} B) {}\tC) {} D) {}",
         "Which? A){}, B){}, C){}, D){}",
         "Which? Answer Choices: (A) {} (B) {} (C) {} (D) {}",
         "Which?\nA: {}\nB: {}\nC: {}\nD: {}",
@@ -29,6 +30,11 @@ def test_the_usual_ways_of_writing_a_list(text):
 def test_an_instruction_behind_the_options_is_no_part_of_the_last_one():
     found = lettered_question("Which?\nA) x\nB) y\nAnswer with the option's letter.")
     assert (found.options, found.rest) == (("x", "y"), "Answer with the option's letter.")
+
+
+def test_a_text_that_is_nothing_but_a_list_has_no_question():
+    assert lettered_question("A) x B) y").question == ""
+    assert lettered_question("A) x B) y").options == ("x", "y")
 
 
 def test_a_mention_before_the_list_is_the_questions():

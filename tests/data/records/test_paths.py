@@ -34,6 +34,8 @@ def test_the_longest_mapped_beginning_counts_and_may_lead_anywhere(root, tmp_pat
     assert folder.find("/data/img/a.jpg").path == root / "a.jpg"
     assert folder.find("/data/img/deep/B.JPG").path == root / "d/B.JPG"
     assert folder.find("old/outside.jpg").path == tmp_path / "outside.jpg"
+    kept = ImageFolder(root, {str(tmp_path): str(tmp_path)})  # a place of its own, left as it is
+    assert kept.find(str(tmp_path / "outside.jpg")).path == tmp_path / "outside.jpg"
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from pathvlm_r1.data.records.faults import RecordFault, shortened
 ROWS_AT_ONCE = 256
 
 
-def read_parquet(files: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Path, int, dict[str, Any]]]:
-    """File, row number within it, and the named columns of every row, in the order of the files.
+def read_parquet(files: Sequence[Path], columns: Sequence[str] | None) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """File, row number within it, and the named columns of every row, or all, in the order of the files.
 
     Raises:
         DatasetError: a file that is no Parquet file, is cut off, or lacks a column.
@@ -27,14 +27,14 @@ def read_parquet(files: Sequence[Path], columns: Sequence[str]) -> Iterator[tupl
     for file in files:
         try:
             with parquet.ParquetFile(file) as table:
-                missing = [name for name in columns if name not in table.schema_arrow.names]
+                missing = [name for name in columns or () if name not in table.schema_arrow.names]
                 if missing:
                     found = ", ".join(table.schema_arrow.names)
                     raise DatasetError(
                         f"{file}: no column {', '.join(missing)}; it has {found}. Is this the dataset's file?"
                     )
                 number = 0
-                for batch in table.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
+                for batch in table.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns and list(columns)):
                     for row in batch.to_pylist():
                         yield file, number, row
                         number += 1

@@ -49,7 +49,8 @@ class ImageFolder:
             message = f"the image {shortened(name)} is an address; fetch it, and name the file"
             raise RecordFault(DefectKind.IMAGE_PATH, message)
         mapped = self._mapped(name.strip())
-        if PurePosixPath(mapped).is_absolute() and mapped == name.strip():
+        is_mapped = any(name.strip().startswith(prefix) for prefix in self.path_map)
+        if PurePosixPath(mapped).is_absolute() and not is_mapped:
             if Path(mapped).is_relative_to(self._absolute_root):
                 return Path(mapped)
             prefix = "/".join(mapped.split("/")[:3])

@@ -1,0 +1,70 @@
+"""LLaMA-Factory: dialogues in the ShareGPT form, found through `dataset_info.json`.
+
+A split is the name of an entry there. Pictures are relative to the root, and each has its `<image>` in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pathvlm_r1.data.defects import ReadResult
+from pathvlm_r1.data.errors import DatasetError
+from pathvlm_r1.data.formats.flat import as_images
+from pathvlm_r1.data.formats.questions import Asked, Pictures, only_exchange, rows_result
+from pathvlm_r1.data.formats.rows import rows_of
+from pathvlm_r1.data.records import ImageFolder, Reading, as_object, read_json, text_of
+
+_TAGS = {
+    "role_tag": "from",
+    "content_tag": "value",
+    "user_tag": "human",
+    "assistant_tag": "gpt",
+    "system_tag": "system",
+}
+
+
+def read_llama_factory(
+    root: Path, *, split: str, path_map: Mapping[str, str], name: str = "llama_factory"
+) -> ReadResult:  # fmt: skip
+    """The questions of one entry of dataset_info.json.
+
+    Args:
+        root: the folder of dataset_info.json, the files that it names, and the pictures.
+        split: the entry's name.
+        path_map: beginnings of picture paths -> their place here.
+        name: of the dataset in every table.
+
+    Raises:
+        DatasetError: no such entry, one of another form, or its file cannot be read.
+    """
+    entry = _entry(root / "dataset_info.json", split)
+    file = root / entry["file_name"]
+    read = partial(_asked, columns=entry.get("columns") or {}, tags=_TAGS | (entry.get("tags") or {}))
+    pictures = Pictures(ImageFolder(root, path_map))
+    return rows_result(rows_of(file), file=file, split=split, dataset=name, pictures=pictures, read=read).result
+
+
+def _entry(file: Path, name: str) -> dict[str, Any]:
+    entries = read_json(file)
+    if not isinstance(entries, dict) or not isinstance(entries.get(name), dict):
+        known = ", ".join(entries) if isinstance(entries, dict) else "none"
+        raise DatasetError(f"{file}: no entry {name}; it has {known}. Give one in dataset.splits.")
+    entry: dict[str, Any] = entries[name]
+    if not isinstance(entry.get("file_name"), str):
+        raise DatasetError(f"{file}: {name} has no file_name. Fetch its data, and name the file that holds it.")
+    if entry.get("formatting") != "sharegpt":
+        form = entry.get("formatting", "alpaca, its default")
+        raise DatasetError(f"{file}: the formatting of {name} is {form}; sharegpt is read. Write it as dialogues.")
+    return entry
+
+
+def _asked(row: object, reading: Reading, *, columns: Mapping[str, str], tags: Mapping[str, str]) -> Asked:
+    record = as_object(row)
+    roles = {tags["user_tag"]: "user", tags["assistant_tag"]: "assistant", tags["system_tag"]: "system"}
+    dialogue = record.get(columns.get("messages", "conversations"))
+    question, answer = only_exchange(dialogue, tags["role_tag"], tags["content_tag"], roles, reading)
+    images = as_images(record.get(columns.get("images", "images")))
+    return Asked(text_of({tags["content_tag"]: question}, tags["content_tag"]), answer, images)
