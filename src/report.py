@@ -12,7 +12,7 @@ from pathvlm_r1.assembly import compare, report_runs
 from pathvlm_r1.config import CompareConfig, ReportConfig, refuse_unread
 from pathvlm_r1.entry import run, task_of, user_errors
 
-TASKS: dict[str, Callable[[DictConfig], None]] = {
+TASKS: dict[str, Callable[[DictConfig], object]] = {
     "tables": lambda composed: report_runs(ReportConfig.checked(composed)),
     "compare": lambda composed: compare(CompareConfig.checked(composed)),
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -78,7 +79,7 @@ class ImageTextAlignment:
         new = {_key(c): c.sample.images for c in completions if _key(c) not in self._pictures}
         if new:
             vectors = self.encoder.images([image.load() for images in new.values() for image in images])
-            self._pictures.update(zip(new, vectors.split([len(images) for images in new.values()]), strict=True))
+            self._pictures.update(zip(new, torch.split(vectors, [len(images) for images in new.values()]), strict=True))
 
     def _score(self, completion: Completion, vectors: Sequence[Tensor]) -> Score:
         if not vectors:

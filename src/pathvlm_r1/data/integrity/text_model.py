@@ -44,7 +44,8 @@ class _Rows:
         sizes = np.diff(np.append(self.starts, len(scores)))
         shifted = scores - np.repeat(np.maximum.reduceat(scores, self.starts), sizes)
         normaliser: Floats = np.repeat(np.log(np.add.reduceat(np.exp(shifted), self.starts)), sizes)
-        return shifted - normaliser
+        log_probs: Floats = shifted - normaliser
+        return log_probs
 
 
 def text_model_choices(train: Sequence[Sample], test: Sequence[Sample]) -> list[str]:
