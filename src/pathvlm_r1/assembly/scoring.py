@@ -14,20 +14,24 @@ from omegaconf import OmegaConf
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_hash
 from pathvlm_r1.assembly.evaluating import answerer, answering_policy
+from pathvlm_r1.assembly.generating import Respondent
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
 from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.assembly.rewards import reward_terms
 from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig, PredictConfig
 from pathvlm_r1.config.typed import checked
-from pathvlm_r1.contract import Contract
+from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER, Contract, EvaluationContract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.images import FileImage
 from pathvlm_r1.evaluation import (
+    Group,
     Prediction,
     ResultRow,
     blank_images,
     letter_accuracy,
+    portion_of,
+    predictions_of,
     result_row,
     shuffled_images,
     write_predictions,
@@ -41,7 +45,6 @@ from pathvlm_r1.tracking import (
     create_run_folder,
     manifests_below,
     new_manifest,
-    progress_over,
     read_manifest,
     run_record,
     write_atomically,
@@ -67,8 +70,11 @@ def evaluate(config: EvalConfig) -> list[ResultRow]:
     out_of_domain = config.dataset.out_of_domain if config.runs else ()
     datasets = [config.dataset, *map(named_dataset, out_of_domain)]
     questions = [_as_asked(config, load_samples(dataset, config.split)) for dataset in datasets]
+    for contract in map(CONTRACTS.__getitem__, config.contracts):  # a question that it does not ask ends here
+        for sample in (sample for samples in questions for sample in samples):
+            contract.prompt(sample)
     candidates = _runs_below(config, Path(config.runs).expanduser()) if config.runs else [_single(config)]
-    return [_score(config, candidate, samples) for candidate in candidates for samples in questions]
+    return [row for candidate in candidates for row in _score(config, candidate, questions)]
 
 
 def answer_one(config: PredictConfig) -> Prediction:
@@ -91,15 +97,38 @@ def print_answer(config: PredictConfig) -> None:
     sys.stdout.write(json.dumps(asdict(answer_one(config)), indent=2) + "\n")
 
 
-def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) -> ResultRow:
-    loaded = answering_policy(candidate.model, config.trainer)
-    encoder = SampleEncoder(loaded.encoder, Contract())
-    terms = reward_terms(config.reward, encoder.contract, config.judge)
-    answer = answerer(encoder, candidate.model, config.rollout, config.evaluation, terms)
-    label = f"{candidate.arm} s{candidate.seed} on {samples[0].dataset}"
-    answered = answer(loaded.policy, samples, seed=config.seed, with_letters=candidate.arm == "base")
-    predictions = [p for decodes in progress_over(answered, label, len(samples)) for p in decodes]
-    path = candidate.folder.predictions / f"{prediction_name(config, samples[0].dataset)}.jsonl"
+def _score(config: EvalConfig, candidate: Candidate, datasets: Sequence[Sequence[Sample]]) -> list[ResultRow]:
+    """A row for every dataset and contract; contracts that ask alike read the same completions."""
+    respondent = Respondent(config, candidate.model, candidate.folder.generations)
+    rows = []
+    for samples in datasets:
+        label = f"{candidate.arm} s{candidate.seed} on {samples[0].dataset}"
+        for contract in map(CONTRACTS.__getitem__, config.contracts):
+            groups = respondent.generated(samples, contract, label=label, with_letters=candidate.arm == "base")
+            predictions = _read(config, samples, groups, contract)
+            hashes = {"checkpoint_hash": respondent.checkpoint_hash, "data_hash": samples_hash(samples)}
+            rows.append(_kept_row(config, candidate, [replace(one, **hashes) for one in predictions]))
+    return rows
+
+
+def _read(
+    config: EvalConfig, samples: Sequence[Sample], groups: Sequence[Group], contract: EvaluationContract
+) -> list[Prediction]:
+    """The terms score what our own contract asked for alone: it is what they read."""
+    terms = reward_terms(config.reward, Contract(), config.judge) if contract.name == THINK_ANSWER else []
+    size = portion_of(config.rollout.rows_per_batch, config.evaluation.samples)
+    portions = range(0, len(samples), size)  # a judge is asked about so many at once
+    return [
+        prediction
+        for start in portions
+        for decodes in predictions_of(samples[start : start + size], groups[start : start + size], contract, terms)
+        for prediction in decodes
+    ]
+
+
+def _kept_row(config: EvalConfig, candidate: Candidate, predictions: Sequence[Prediction]) -> ResultRow:
+    first = predictions[0]
+    path = candidate.folder.predictions / f"{prediction_name(config, first.dataset, first.contract)}.jsonl"
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda temporary: write_predictions(temporary, predictions))
     row = result_row(
@@ -110,19 +139,23 @@ def _score(config: EvalConfig, candidate: Candidate, samples: Sequence[Sample]) 
     return row
 
 
-def prediction_name(config: EvalConfig, dataset: str) -> str:
-    """<dataset>.<split>.<decoding>, and the control if there is one."""
+def prediction_name(config: EvalConfig, dataset: str, contract: str) -> str:
+    """<dataset>.<split>.<decoding>, the contract if it is not our own, and the control if there is one."""
     control = ["blank"] * config.blank_images + ["shuffled"] * config.shuffled_images
-    return ".".join([dataset, config.split, config.evaluation.name, *control])
+    foreign = [contract] * (contract != THINK_ANSWER)
+    return ".".join([dataset, config.split, config.evaluation.name, *foreign, *control])
 
 
 def _announce(row: ResultRow, predictions: Sequence[Prediction], path: Path) -> None:
     by_letter = letter_accuracy(predictions)
     _log.info(
-        "%s on %s: accuracy %.3f [%.3f, %.3f]%s, format %.3f, process %s, %d cap hits, n %d -> %s",
-        row.stage, row.dataset, row.accuracy, row.ci_low, row.ci_high,
+        "%s on %s%s: accuracy %.3f [%.3f, %.3f]%s, format %.3f, process %s, n %d; %d cut at %s tokens, %s empty, "
+        "%s looping, %s unread -> %s",
+        row.stage, row.dataset, "" if row.contract == THINK_ANSWER else f" under {row.contract}",
+        row.accuracy, row.ci_low, row.ci_high,
         "" if by_letter is None else f" (by option log-probability {by_letter:.3f})",
-        row.format_rate, "-" if row.process_score is None else f"{row.process_score:.3f}", row.cap_hits, row.n, path,
+        row.format_rate, "-" if row.process_score is None else f"{row.process_score:.3f}", row.n,
+        row.cap_hits, row.cap, row.empty, row.looping, row.unread, path,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from pathvlm_r1.config.contracts import require_contracts
 from pathvlm_r1.config.dataset import DatasetConfig, Split
 from pathvlm_r1.config.engines import Capability, require_engine
 from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
@@ -117,6 +118,9 @@ class EvalConfig:
     task: Literal["evaluate"]
     split: Split
     runs: str | None
+    contracts: tuple[str, ...]
+    raise_cap_to: int | None
+    fresh: bool
     blank_images: bool
     shuffled_images: bool
     model: ModelConfig
@@ -137,6 +141,9 @@ class EvalConfig:
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
         require_text(self.output, "output")
+        require_contracts(self.contracts, self.rollout.name)
+        if self.raise_cap_to is not None:
+            require_positive(self.raise_cap_to, "raise_cap_to")
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
         _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))

@@ -1,6 +1,14 @@
 """Evaluation: answering under the contract, predictions, tables with intervals, paired comparisons, the report."""
 
-from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
+from pathvlm_r1.evaluation.answering import (
+    Answerer,
+    Asker,
+    as_completion,
+    blank_images,
+    portion_of,
+    predictions_of,
+    shuffled_images,
+)
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
@@ -11,6 +19,7 @@ from pathvlm_r1.evaluation.comparison import (
     seed_differences,
 )
 from pathvlm_r1.evaluation.figure import figure_png
+from pathvlm_r1.evaluation.generations import Generated, GenerationFile, Group
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
 from pathvlm_r1.evaluation.logged_completions import (
     LoggedCompletion,
@@ -34,9 +43,13 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 
 __all__ = [
     "Answerer",
+    "Asker",
     "Comparison",
     "Difference",
     "Estimate",
+    "Generated",
+    "GenerationFile",
+    "Group",
     "Interval",
     "Item",
     "JudgedBin",
@@ -69,7 +82,9 @@ __all__ = [
     "mcnemar",
     "measure_readiness",
     "pass_at_k",
+    "portion_of",
     "predict",
+    "predictions_of",
     "read_items",
     "read_log",
     "read_predictions",

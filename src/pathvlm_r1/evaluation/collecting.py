@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
@@ -36,18 +37,20 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one run answered on one split with one decoding."""
+    """What one run answered on one split with one decoding, under one contract."""
 
     run: EvaluatedRun
     dataset: str
     split: str
     decoding: str
     control: str | None  # one of CONTROLS: the pictures were not those of the questions
+    contract: str  # that they were asked and read under
     predictions: tuple[Prediction, ...]
 
     @property
     def is_primary(self) -> bool:
-        return self.decoding == GREEDY and self.control is None
+        """Whether the main tables stand on them."""
+        return self.decoding == GREEDY and self.control is None and self.contract == THINK_ANSWER
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,10 @@ def _answers(run: EvaluatedRun) -> list[Answers]:
 
 
 def _read(run: EvaluatedRun, path: Path) -> Answers:
-    """One file, named <dataset>.<split>.<decoding>[.<control>].jsonl."""
+    """One file, named <dataset>.<split>.<decoding>[.<contract>][.<control>].jsonl."""
     parts = path.stem.split(".")
     control = parts.pop() if parts[-1] in CONTROLS else None
+    contract = parts.pop() if parts[-1] in CONTRACTS else THINK_ANSWER
     if len(parts) < 3:
         raise TrackingError(f"{path}: predictions are named <dataset>.<split>.<decoding>.jsonl; rename or remove it")
     try:
@@ -158,7 +162,7 @@ def _read(run: EvaluatedRun, path: Path) -> Answers:
         raise TrackingError(f"{path}: holds no prediction; evaluate the run again")
     return Answers(
         run=run, dataset=".".join(parts[:-2]), split=parts[-2], decoding=parts[-1], control=control,
-        predictions=predictions,
+        contract=contract, predictions=predictions,
     )  # fmt: skip
 
 

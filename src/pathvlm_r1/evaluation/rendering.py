@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.box import SIMPLE
 from rich.table import Table
 
+from pathvlm_r1.contract import THINK_ANSWER
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
@@ -31,6 +32,7 @@ def markdown(summary: Summary) -> str:
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
+        *_section("Other contracts", _contracts_legend(summary), _variants_table(summary.contracts)),
         *_section("Cost of training", _COSTS_LEGEND, _costs_table(summary.costs)),
         *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
     ]
@@ -140,18 +142,30 @@ def _letters_table(summary: Summary) -> str:
 
 
 def _variants_table(variants: Sequence[VariantRow]) -> str:
+    """With a column for the contract, and for what it left unread, as soon as there is one beside our own."""
     header = ["arm", "seed", "dataset", "decoding", "control", "accuracy", "format", "process"]
-    return _table(
-        header,
+    rows = [
         [
-            [
-                v.row.stage, str(v.row.seed), _label((v.row.dataset, v.row.split)), v.decoding, v.control or "-",
-                _accuracy(v.row), f"{v.row.format_rate:.3f}",
-                "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
-            ]
-            for v in variants
-        ],
-    )  # fmt: skip
+            v.row.stage, str(v.row.seed), _label((v.row.dataset, v.row.split)), v.decoding, v.control or "-",
+            _accuracy(v.row), f"{v.row.format_rate:.3f}",
+            "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
+        ]
+        for v in variants
+    ]  # fmt: skip
+    if all(v.row.contract == THINK_ANSWER for v in variants):
+        return _table(header, rows)
+    of_contract = [[v.row.contract, str(v.row.unread), str(v.row.guessed)] for v in variants]
+    header += ["contract", "unread", "guessed"]
+    return _table(header, [[*row, *marks] for row, marks in zip(rows, of_contract, strict=True)])
+
+
+def _contracts_legend(summary: Summary) -> str:
+    names = ", ".join(dict.fromkeys(v.row.contract for v in summary.contracts))
+    return (
+        f"All tables but this one stand on {THINK_ANSWER}, where they name no other. The same questions as {names} "
+        "asks and reads them: accuracies of different contracts do not compare models. Unread completions are wrong; "
+        "guessed are those in which a contract with miscounts chose the answer itself."
+    )
 
 
 def _costs_table(costs: Sequence[TrainingCost]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pathvlm_r1.evaluation.collecting import Answers, Collection, grouped
+from pathvlm_r1.contract import THINK_ANSWER
+from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Collection, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.items import items_of
@@ -42,7 +43,7 @@ class ArmMean:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """How one run did with another decoding, or with pictures that are not those of the questions."""
+    """How one run did with another decoding or contract, or with pictures that are not those of the questions."""
 
     decoding: str
     control: str | None
@@ -87,6 +88,7 @@ class Summary:
     comparisons: Sequence[Comparison]
     controls: Sequence[VariantRow]
     sampled: Sequence[VariantRow]
+    contracts: Sequence[VariantRow]  # greedy, asked and read under another contract than that of `rows`
     letters: Sequence[LetterRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
@@ -94,7 +96,9 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The contents of summary.json."""
-        variants = {name: [row.as_json() for row in getattr(self, name)] for name in ("controls", "sampled")}
+        variants = {
+            name: [row.as_json() for row in getattr(self, name)] for name in ("controls", "sampled", "contracts")
+        }
         return asdict(self) | variants
 
 
@@ -106,7 +110,9 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
     """
     primary = [answers for answers in collection.answers if answers.is_primary]
     if not primary:
-        raise TrackingError("no run has greedy predictions: evaluate with evaluation=greedy, without a control")
+        raise TrackingError(
+            f"no run has greedy predictions under {THINK_ANSWER}: evaluate with evaluation=greedy, without a control"
+        )
     others = [
         VariantRow(answers.decoding, answers.control, _row(answers, seed=seed, replicates=replicates))
         for answers in collection.answers
@@ -126,7 +132,8 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
             )
         ],
         controls=[other for other in others if other.control is not None],
-        sampled=[other for other in others if other.control is None],
+        sampled=[other for other in others if other.control is None and other.decoding != GREEDY],
+        contracts=[other for other in others if other.control is None and other.decoding == GREEDY],
         letters=[row for answers in primary for row in _letter_rows(answers)],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
@@ -149,6 +156,7 @@ def read_summary(path: Path) -> Summary:
             comparisons=[Comparison(**row) for row in found["comparisons"]],
             controls=[_variant(row) for row in found["controls"]],
             sampled=[_variant(row) for row in found["sampled"]],
+            contracts=[_variant(row) for row in found.get("contracts", [])],  # older versions knew one
             letters=[LetterRow(**row) for row in found["letters"]],
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
