@@ -22,6 +22,8 @@ SCHEMAS = {
     "adapter/lora": config.LoRAConfig,
     "dataset/bccd": config.BCCDConfig,
     "dataset/phantom": config.PhantomConfig,
+    "evaluation/forced": config.ForcedChoiceConfig,
+    "evaluation/judge": config.JudgeQualityConfig,
     "evaluation": config.EvaluationConfig,
     "judge/noisy": config.NoisyJudgeConfig,
     "judge/openai": config.OpenAIJudgeConfig,
@@ -43,9 +45,13 @@ SCHEMAS = {
 }
 
 
+ANSWERING = ("evaluation=greedy", "evaluation=sampled")  # what a training can validate by, and one question be asked
+MEASURING = [choice for choice in choices("evaluation") if choice not in ANSWERING]
+
+
 def spread(rows: list[tuple[str, ...]], *groups: str) -> list[tuple[str, ...]]:
     """Every row with one choice of each group more, so that each choice stands in some row."""
-    options = [choices(group) for group in groups]
+    options = [ANSWERING if group == "evaluation" else choices(group) for group in groups]
     assert all(len(option) <= len(rows) for option in options)
     return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
 
@@ -58,6 +64,7 @@ EVAL_ROWS = spread(
     list(product(choices("dataset"), choices("reward")))[::3],
     "task", "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
+EVAL_ROWS += [("task=evaluate", choice) for choice in MEASURING]
 
 
 def refusal_of(row: tuple[str, ...]) -> str | None:
@@ -90,6 +97,12 @@ def test_every_choice_is_evaluated(row):
 @pytest.mark.parametrize("dataset", choices("dataset"))
 def test_every_dataset_is_shown(dataset):
     assert f"dataset={DataConfig.checked(composed('data', dataset)).dataset.name}" == dataset
+
+
+@pytest.mark.parametrize("choice", MEASURING)
+def test_what_decodes_no_answers_of_its_own_validates_no_training(choice):
+    with pytest.raises(ConfigError, match="evaluation"):
+        TrainConfig.checked(composed("train", choice))
 
 
 def test_a_report_needs_nothing():

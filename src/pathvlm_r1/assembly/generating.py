@@ -17,7 +17,7 @@ from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answering_policy, decoding_of
 from pathvlm_r1.assembly.identity import reader_identity, weights_identity
 from pathvlm_r1.assembly.policies import LoadedPolicy, encoder_of
-from pathvlm_r1.config import EvalConfig, ModelConfig
+from pathvlm_r1.config import EvalConfig, EvaluationConfig, ModelConfig
 from pathvlm_r1.contract import EvaluationContract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import Asker, GenerationFile, Group, portion_of
@@ -30,6 +30,7 @@ class Respondent:
     """A checkpoint that answers; its weights are loaded when the first question is not answered yet."""
 
     config: EvalConfig
+    evaluation: EvaluationConfig  # how it decodes
     model: ModelConfig
     folder: Path  # where its completions are kept
 
@@ -71,7 +72,7 @@ class Respondent:
         with_letters: bool,
     ) -> list[Group]:  # fmt: skip
         """What the file has, and what it lacks."""
-        evaluation, rows = self.config.evaluation, self.config.rollout.rows_per_batch
+        evaluation, rows = self.evaluation, self.config.rollout.rows_per_batch
         names = [sample.sample_id for sample in samples]
         portion = portion_of(rows, evaluation.samples)
         groups = file.kept(names, decodes=evaluation.samples, portion=portion)
@@ -96,8 +97,8 @@ class Respondent:
         return Asker(
             encoder=SampleEncoder(encoder, contract),
             engine=engine_of(self.config.rollout, encoder.end_ids),
-            decoding=decoding_of(self.config.evaluation, cap),
-            decodes=self.config.evaluation.samples,
+            decoding=decoding_of(self.evaluation, cap),
+            decodes=self.evaluation.samples,
             longest=longest,
         )
 
@@ -106,7 +107,7 @@ class Respondent:
     ) -> dict[str, Any]:
         """Everything that decides the completions; two contracts that ask alike have the same."""
         config, (cap, longest) = self.config, caps(self.model, contract, self.config.raise_cap_to)
-        decoding = decoding_of(config.evaluation, cap)
+        decoding = decoding_of(self.evaluation, cap)
         return {
             "version": __version__,
             "checkpoint": self.checkpoint_hash,
@@ -115,7 +116,7 @@ class Respondent:
             "prompts": content_hash({"prompts": [contract.prompt(sample) for sample in samples]}),
             "asking": asdict(contract.asking) | {"max_completion_tokens": longest},
             "max_pixels": self.model.max_pixels,
-            "decoding": asdict(decoding) | {"decodes": config.evaluation.samples},
+            "decoding": asdict(decoding) | {"decodes": self.evaluation.samples},
             "seed": config.seed if decoding.temperature > 0 else None,
             "engine": {"name": config.rollout.name, "rows_per_batch": config.rollout.rows_per_batch},
             "trainer": {key: str(config.trainer.get(key)) for key in ("precision", "accelerator")},

@@ -2,7 +2,15 @@
 
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
-from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
+from pathvlm_r1.config.generation import (
+    EvaluationConfig,
+    ForcedChoiceConfig,
+    JudgeQualityConfig,
+    LocalRolloutConfig,
+    MeasureConfig,
+    RolloutConfig,
+    VLLMRolloutConfig,
+)
 from pathvlm_r1.config.judge import (
     JUDGE_LIMITS,
     JUDGED_EVENTS,
@@ -62,14 +70,17 @@ __all__ = [
     "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
+    "ForcedChoiceConfig",
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
     "JudgeConfig",
+    "JudgeQualityConfig",
     "LoRAConfig",
     "LocalLoggerConfig",
     "LocalRolloutConfig",
     "LoggerConfig",
+    "MeasureConfig",
     "MemberConfig",
     "ModelConfig",
     "NoisyJudgeConfig",

@@ -29,6 +29,15 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
+UNREAD_BY_MEASURE: dict[str, tuple[str, ...]] = {
+    "answers": ("evaluation_judge",),
+    "forced_choice": (
+        "evaluation_judge", "contracts", "raise_cap_to", "fresh", "blank_images", "shuffled_images", "reward", "judge",
+        "model.max_completion_tokens",
+    ),
+    "judge_quality": ("contracts", "reward", "judge"),
+}  # fmt: skip
+
 # Everything but `resume`, and everything but that and the limits of a judge that has some.
 _ALL, _ALL_BUT_LIMITS = "", "*"
 _SPARED = {_ALL: {"resume"}, _ALL_BUT_LIMITS: {"resume", "judge", *(f"judge.{name}" for name in JUDGE_LIMITS)}}
@@ -76,8 +85,8 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if "task" in composed and "runs" in composed and composed.runs is not None:
         reason = f"runs={composed.runs} says which models are evaluated, and where"
         yield from ((key, reason) for key in ("model", "output"))
-    if "task" in composed and composed.task == "rescore":
-        yield from _reasons_of_rescoring(composed)
+    if "task" in composed:
+        yield from _REASONS_OF_TASK.get(composed.task, lambda _: iter(()))(composed)
     if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:
@@ -93,6 +102,12 @@ def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield "stage.parent_seed", f"stage.init={composed.stage.init} looks for no parent"
 
 
+def _reasons_of_measure(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    measure = composed.evaluation.measure
+    reason = f"evaluation={composed.evaluation.name} does not read it"
+    yield from ((key, reason) for key in UNREAD_BY_MEASURE.get(measure, ()))
+
+
 def _reasons_of_rescoring(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if composed.run is None:
         yield from ((key, "completions from elsewhere belong to no run=") for key in ("verify", "ask", "bins"))
@@ -102,6 +117,9 @@ def _reasons_of_rescoring(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield from ((key, "verify=true takes the reward that the run records") for key in ("reward", "out"))
     if not composed.ask:
         yield from ((key, "without ask=true no judge is asked") for key in ("judge", "bins"))
+
+
+_REASONS_OF_TASK = {"evaluate": _reasons_of_measure, "rescore": _reasons_of_rescoring}
 
 
 def _is_within(key: str, part: str) -> bool:

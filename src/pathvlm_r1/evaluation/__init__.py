@@ -9,6 +9,7 @@ from pathvlm_r1.evaluation.answering import (
     predictions_of,
     shuffled_images,
 )
+from pathvlm_r1.evaluation.choosing import Chooser
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparison import (
     McNemar,
@@ -19,6 +20,7 @@ from pathvlm_r1.evaluation.comparison import (
     seed_differences,
 )
 from pathvlm_r1.evaluation.figure import figure_png
+from pathvlm_r1.evaluation.forced_choice import Choice, ForcedChoiceRow, forced_choice_row, read_choices, write_choices
 from pathvlm_r1.evaluation.generations import Generated, GenerationFile, Group
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
 from pathvlm_r1.evaluation.logged_completions import (
@@ -44,9 +46,12 @@ from pathvlm_r1.evaluation.verdict import Signal, Verdict, verdict
 __all__ = [
     "Answerer",
     "Asker",
+    "Choice",
+    "Chooser",
     "Comparison",
     "Difference",
     "Estimate",
+    "ForcedChoiceRow",
     "Generated",
     "GenerationFile",
     "Group",
@@ -72,6 +77,7 @@ __all__ = [
     "difference",
     "difference_table",
     "figure_png",
+    "forced_choice_row",
     "hierarchical_interval",
     "image_bootstrap_of_seed_mean",
     "judged_bins",
@@ -85,6 +91,7 @@ __all__ = [
     "portion_of",
     "predict",
     "predictions_of",
+    "read_choices",
     "read_items",
     "read_log",
     "read_predictions",
@@ -98,6 +105,7 @@ __all__ = [
     "summarise",
     "verdict",
     "wilson",
+    "write_choices",
     "write_items",
     "write_predictions",
     "write_report",

@@ -218,9 +218,19 @@ def blank_images(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def shuffled_images(samples: Sequence[Sample]) -> list[Sample]:
-    """The same questions, each with the picture of the next one."""
-    following = [*samples[1:], samples[0]]
+    """The same questions, each with the picture of the next one that shows another, around the end.
+
+    Raises:
+        ValueError: all show the same.
+    """
+    if len({sample.image_id for sample in samples}) < 2:
+        raise ValueError(f"{len(samples)} questions about one picture: there is none to exchange it for")
+    twice = [*samples, *samples]
+    others = [
+        next(twice[after] for after in range(place + 1, len(twice)) if twice[after].image_id != sample.image_id)
+        for place, sample in enumerate(samples)
+    ]
     return [
         replace(sample, image=other.image, image_id=f"{other.image_id}#shuffled")
-        for sample, other in zip(samples, following, strict=True)
+        for sample, other in zip(samples, others, strict=True)
     ]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
+from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
 
@@ -53,6 +54,15 @@ class Answers:
         return self.decoding == GREEDY and self.control is None and self.contract == THINK_ANSWER
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What one run chose on one split when it had to."""
+
+    run: EvaluatedRun
+    split: str
+    choices: tuple[Choice, ...]
+
+
 @dataclass(frozen=True)
 class Collection:
     """All answers of one study, arms in the order of the method, the dataset that was trained on first."""
@@ -60,6 +70,7 @@ class Collection:
     in_domain: str
     answers: tuple[Answers, ...]
     costs: tuple[TrainingCost, ...]  # of the runs that were trained, arms in the same order
+    chosen: tuple[Chosen, ...]
     notes: tuple[str, ...]  # what a reader must know of how runs were chosen and rewarded
 
     @property
@@ -90,9 +101,10 @@ def collect(folder: Path) -> Collection:
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))
     _require_same_questions(answers)
     runs.sort(key=lambda run: (arm_rank(run.arm), run.seed))
+    chosen = [one for run in runs for one in _chosen(run)]
     costs = [run.cost for run in runs if run.cost is not None]
     notes += [run.weights_note for run in runs if run.weights_note is not None]
-    return Collection(in_domain, tuple(answers), tuple(costs), tuple(notes))
+    return Collection(in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(notes))
 
 
 def arm_rank(arm: str) -> tuple[int, str]:
@@ -145,6 +157,20 @@ def _one_per_arm_and_seed(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedR
 
 def _answers(run: EvaluatedRun) -> list[Answers]:
     return [_read(run, path) for path in sorted(RunFolder(run.folder).predictions.glob("*.jsonl"))]
+
+
+def _chosen(run: EvaluatedRun) -> list[Chosen]:
+    """The forced choices of one run, in files named <dataset>.<split>.<evaluation>.jsonl."""
+    found = []
+    for path in sorted(RunFolder(run.folder).choices.glob("*.jsonl")):
+        try:
+            choices = tuple(read_choices(path))
+        except ValueError as error:
+            raise TrackingError(str(error)) from error
+        if not choices or path.stem.count(".") < 2:
+            raise TrackingError(f"{path}: not a file of choices; remove it, or evaluate the run again")
+        found.append(Chosen(run=run, split=path.stem.split(".")[-2], choices=choices))
+    return found
 
 
 def _read(run: EvaluatedRun, path: Path) -> Answers:

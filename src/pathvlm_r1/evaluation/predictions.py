@@ -100,7 +100,7 @@ def read_predictions(path: Path) -> list[Prediction]:
         ValueError: a line that is not a prediction; names file and line.
     """
     predictions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         try:
             predictions.append(Prediction(**json.loads(line)))
         except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from pathvlm_r1.contract import THINK_ANSWER
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow
 from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
@@ -30,6 +31,7 @@ def markdown(summary: Summary) -> str:
         *_section("Comparisons", _COMPARISONS_LEGEND, "\n".join(map(sentence, summary.comparisons))),
         *_section("By question type", _types_legend(summary), _types_table(summary)),
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
+        *_section("Forced choice", _FORCED_LEGEND, _forced_table(summary.forced_choices)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
         *_section("Other contracts", _contracts_legend(summary), _variants_table(summary.contracts)),
@@ -75,6 +77,12 @@ _COMPARISONS_LEGEND = (
 _LETTERS_LEGEND = (
     "The base model has never seen the tags: beside what the parser reads in its text stands the option letter that "
     "it finds most probable."
+)
+_FORCED_LEGEND = (
+    "The likeliest option letter, whatever the model would have written. Margins are in nats, the right letter against "
+    "the others together; picture dependence is the margin with the picture less that with another question's, with "
+    "its 95 % interval. Over all cyclic orders of the options: the accuracy, the bias to places (0 none, 1 - 1/n one "
+    "place always), and the share of questions that keep to one option."
 )
 _CONTROLS_LEGEND = "The same questions with grey pictures (blank), or each with the picture of another (shuffled)."
 _COSTS_LEGEND = (
@@ -159,6 +167,32 @@ def _variants_table(variants: Sequence[VariantRow]) -> str:
     return _table(header, [[*row, *marks] for row, marks in zip(rows, of_contract, strict=True)])
 
 
+def _forced_table(rows: Sequence[ForcedChoiceRow]) -> str:
+    header = [
+        "arm", "seed", "dataset", "accuracy", "blank", "shuffled", "all orders", "margin", "picture dependence",
+        "position bias", "one option",
+    ]  # fmt: skip
+    return _table(
+        header,
+        [
+            [
+                row.stage, str(row.seed), _letters_of(row),
+                _accuracy(row), f"{row.accuracy_blank:.3f}", f"{row.accuracy_shuffled:.3f}",
+                f"{row.accuracy_orders:.3f}", f"{row.margin:+.3f}",
+                f"{row.picture_dependence:+.3f}"
+                + ("" if row.picture_low is None else f" [{row.picture_low:+.3f}, {row.picture_high:+.3f}]"),
+                f"{row.position_bias:.3f}", f"{row.same_option:.3f}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _letters_of(row: ForcedChoiceRow) -> str:
+    place = _label((row.dataset, row.split))
+    return f"{place} behind `{row.prefix}`" if row.prefix else place
+
+
 def _contracts_legend(summary: Summary) -> str:
     names = ", ".join(dict.fromkeys(v.row.contract for v in summary.contracts))
     return (
@@ -197,7 +231,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _accuracy(row: ArmMean | ResultRow | TypeRow) -> str:
+def _accuracy(row: ArmMean | ForcedChoiceRow | ResultRow | TypeRow) -> str:
     return f"{row.accuracy:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 

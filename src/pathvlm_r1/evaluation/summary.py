@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from pathvlm_r1.contract import THINK_ANSWER
-from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Collection, grouped
+from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow, forced_choice_row
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
@@ -90,6 +91,7 @@ class Summary:
     sampled: Sequence[VariantRow]
     contracts: Sequence[VariantRow]  # greedy, asked and read under another contract than that of `rows`
     letters: Sequence[LetterRow]
+    forced_choices: Sequence[ForcedChoiceRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
     notes: Sequence[str]
@@ -135,6 +137,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         sampled=[other for other in others if other.control is None and other.decoding != GREEDY],
         contracts=[other for other in others if other.control is None and other.decoding == GREEDY],
         letters=[row for answers in primary for row in _letter_rows(answers)],
+        forced_choices=[_forced_choice(chosen, seed=seed, replicates=replicates) for chosen in collection.chosen],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
         notes=collection.notes,
@@ -158,6 +161,7 @@ def read_summary(path: Path) -> Summary:
             sampled=[_variant(row) for row in found["sampled"]],
             contracts=[_variant(row) for row in found.get("contracts", [])],  # older versions knew one
             letters=[LetterRow(**row) for row in found["letters"]],
+            forced_choices=[ForcedChoiceRow(**row) for row in found.get("forced_choices", [])],  # likewise
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
             notes=found["notes"],
@@ -174,6 +178,13 @@ def _variant(row: dict[str, Any]) -> VariantRow:
 def _row(answers: Answers, *, seed: int, replicates: int) -> ResultRow:
     return result_row(
         answers.predictions, arm=answers.run.arm, split=answers.split, seed=answers.run.seed,
+        random=np.random.default_rng(seed), replicates=replicates,
+    )  # fmt: skip
+
+
+def _forced_choice(chosen: Chosen, *, seed: int, replicates: int) -> ForcedChoiceRow:
+    return forced_choice_row(
+        chosen.choices, arm=chosen.run.arm, split=chosen.split, seed=chosen.run.seed,
         random=np.random.default_rng(seed), replicates=replicates,
     )  # fmt: skip
 

@@ -61,6 +61,16 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def choices(self) -> Path:
+        """The folder of forced choices: <dataset>.<split>.<evaluation>.jsonl."""
+        return self.path / "choices"
+
+    @property
+    def qualities(self) -> Path:
+        """The folder of judged answers: <dataset>.<split>.<evaluation>.jsonl."""
+        return self.path / "qualities"
+
+    @property
     def generations(self) -> Path:
         """The folder of what an evaluation generated, before anything has read it."""
         return self.path / "generations"
