@@ -34,6 +34,8 @@ from pathvlm_r1.reward import Completion, FinishReason, Judge, OracleJudge, Rule
 from pathvlm_r1.reward.judges import (
     NANO,
     PROMPTS,
+    QUALITY_SCHEMA,
+    QUALITY_SCHEMA_VERSION,
     Asking,
     Budget,
     Client,
@@ -43,6 +45,7 @@ from pathvlm_r1.reward.judges import (
     OpenAIJudge,
     PanelJudge,
     Prompt,
+    QualityJudge,
     RulesJudge,
     Tie,
     opened,
@@ -73,8 +76,7 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1) -> Jud
             rates = {name: ErrorRates(**asdict(one)) for name, one in config.errors.items()}
             return NoisyJudge(judge=wrapped, seed=config.seed, rates=rates, name=config.name)
         case OpenAIJudgeConfig():
-            key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
-            return _openai(config, key, processes)
+            return _openai(config, _key_of(config), processes)
         case RulesJudgeConfig():
             return RulesJudge()
         case _:
@@ -88,14 +90,29 @@ def require_judge(config: JudgeConfig) -> None:
         ConfigError: its key or its prompt is not there.
     """
     for place, judge in paid_judges(config).items():
-        if judge.prompt not in PROMPTS:
-            raise ConfigError(f"{place}.prompt={judge.prompt}: one of {', '.join(PROMPTS)}")
-        variable = judge.api_key_env
-        if variable is not None and not os.environ.get(variable, "").strip():
-            raise ConfigError(
-                f"{place}.api_key_env={variable}: this environment variable is not set; export the key of {judge.url} "
-                f"in it, or set {place}.api_key_env=null for a server that takes none"
-            )
+        require_askable(judge, place, prompts="process_events_")
+
+
+def require_askable(judge: OpenAIJudgeConfig, place: str, *, prompts: str) -> None:
+    """Refuse a judge without its key, or with a prompt that is not there.
+
+    Args:
+        judge: that is to be asked.
+        place: its key as typed.
+        prompts: how the names of those begin that it may have.
+
+    Raises:
+        ConfigError: one of the two.
+    """
+    known = [name for name in PROMPTS if name.startswith(prompts)]
+    if judge.prompt not in known:
+        raise ConfigError(f"{place}.prompt={judge.prompt}: one of {', '.join(known)}")
+    variable = judge.api_key_env
+    if variable is not None and not os.environ.get(variable, "").strip():
+        raise ConfigError(
+            f"{place}.api_key_env={variable}: this environment variable is not set; export the key of {judge.url} "
+            f"in it, or set {place}.api_key_env=null for a server that takes none"
+        )
 
 
 def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[str]) -> TrainConfig:
@@ -174,6 +191,22 @@ def _in_words(
         f"cap     {place}.max_cost={judge.max_cost:g} USD, of which {spent:.2f} are spent in {judge.cache}: "
         f"{'enough' if spent + cost <= judge.max_cost else 'NOT enough, the run would stop'}"
     )
+
+
+def quality_judge_of(config: OpenAIJudgeConfig) -> QualityJudge:
+    """The judge of `evaluation_judge=…`.
+
+    Raises:
+        ConfigError: its key or its prompt is not there.
+    """
+    require_askable(config, "evaluation_judge", prompts="quality_")
+    judge = _openai(config, _key_of(config), 1)
+    asking = replace(judge.asking, schema_version=QUALITY_SCHEMA_VERSION, schema=QUALITY_SCHEMA)
+    return QualityJudge(replace(judge, asking=asking))
+
+
+def _key_of(config: OpenAIJudgeConfig) -> str | None:
+    return None if config.api_key_env is None else os.environ[config.api_key_env].strip()
 
 
 def _openai(config: OpenAIJudgeConfig, key: str | None, processes: int) -> OpenAIJudge:

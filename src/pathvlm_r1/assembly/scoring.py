@@ -1,4 +1,4 @@
-"""The evaluation of checkpoints: predictions on every dataset, under every contract that is asked for, and a row each."""
+"""The evaluation of checkpoints: predictions on every dataset under every contract asked for, and a row for each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from pathvlm_r1.assembly.datasets import load_samples, named_dataset, samples_ha
 from pathvlm_r1.assembly.evaluating import answerer, answering_policy
 from pathvlm_r1.assembly.generating import Respondent
 from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.qualities import judge_quality, require_quality_judge
 from pathvlm_r1.assembly.rewards import reward_terms
-from pathvlm_r1.config import EvalConfig, EvaluationConfig, ForcedChoiceConfig, PredictConfig
+from pathvlm_r1.config import EvalConfig, EvaluationConfig, ForcedChoiceConfig, JudgeQualityConfig, PredictConfig
 from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER, Contract, EvaluationContract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.images import FileImage
@@ -26,6 +27,7 @@ from pathvlm_r1.evaluation import (
     ForcedChoiceRow,
     Group,
     Prediction,
+    QualityRow,
     ResultRow,
     blank_images,
     letter_accuracy,
@@ -41,7 +43,7 @@ from pathvlm_r1.tracking import write_atomically
 _log = logging.getLogger(__name__)
 
 
-Row = ResultRow | ForcedChoiceRow
+Row = ResultRow | ForcedChoiceRow | QualityRow
 
 
 def evaluate(config: EvalConfig) -> list[Row]:
@@ -67,6 +69,9 @@ def _measure_of(config: EvalConfig) -> Callable[[EvalConfig, Candidate, Sequence
     """What the chosen evaluation does with one candidate; a judge that it cannot ask ends here."""
     if isinstance(config.evaluation, ForcedChoiceConfig):
         return choose
+    if isinstance(config.evaluation, JudgeQualityConfig):
+        require_quality_judge(config)
+        return judge_quality
     if config.reward.process is not None:
         require_judge(config.judge)
     return _score

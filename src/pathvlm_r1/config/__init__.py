@@ -3,6 +3,7 @@
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.generation import (
+    GREEDY_ANSWERS,
     EvaluationConfig,
     ForcedChoiceConfig,
     JudgeQualityConfig,
@@ -55,6 +56,7 @@ from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
+    "GREEDY_ANSWERS",
     "JUDGED_EVENTS",
     "JUDGE_LIMITS",
     "RANDOM_6M",

@@ -5,6 +5,7 @@ from pathvlm_r1.evaluation.answering import (
     Asker,
     as_completion,
     blank_images,
+    completion_of,
     portion_of,
     predictions_of,
     shuffled_images,
@@ -32,6 +33,7 @@ from pathvlm_r1.evaluation.logged_completions import (
 )
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
+from pathvlm_r1.evaluation.quality import GradedAnswer, QualityRow, quality_row, read_graded, write_graded
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
@@ -54,6 +56,7 @@ __all__ = [
     "ForcedChoiceRow",
     "Generated",
     "GenerationFile",
+    "GradedAnswer",
     "Group",
     "Interval",
     "Item",
@@ -63,6 +66,7 @@ __all__ = [
     "McNemar",
     "PairedDifference",
     "Prediction",
+    "QualityRow",
     "Readiness",
     "ResultRow",
     "Signal",
@@ -74,6 +78,7 @@ __all__ = [
     "cluster_bootstrap",
     "compare_arms",
     "comparisons_from_items",
+    "completion_of",
     "difference",
     "difference_table",
     "figure_png",
@@ -91,7 +96,9 @@ __all__ = [
     "portion_of",
     "predict",
     "predictions_of",
+    "quality_row",
     "read_choices",
+    "read_graded",
     "read_items",
     "read_log",
     "read_predictions",
@@ -106,6 +113,7 @@ __all__ = [
     "verdict",
     "wilson",
     "write_choices",
+    "write_graded",
     "write_items",
     "write_predictions",
     "write_report",

@@ -157,7 +157,7 @@ def predictions_of(
     samples: Sequence[Sample], groups: Sequence[Group], contract: EvaluationContract, terms: Sequence[WeightedTerm]
 ) -> list[list[Prediction]]:
     """Completions of samples, read under a contract and scored by terms, each of which sees all at once."""
-    texts = [[_completion(one, sample) for one in group] for sample, group in zip(samples, groups, strict=True)]
+    texts = [[completion_of(one, sample) for one in group] for sample, group in zip(samples, groups, strict=True)]
     scores = _scores([text for group in texts for text in group], terms)
     return [
         [
@@ -181,7 +181,8 @@ def portion_seed(seed: int, first: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{first}".encode()).digest()[:7], "big")
 
 
-def _completion(generated: Generated, sample: Sample) -> Completion:
+def completion_of(generated: Generated, sample: Sample) -> Completion:
+    """A kept completion with the sample that it answers."""
     return Completion(
         sample=sample,
         text=generated.text,

@@ -62,7 +62,7 @@ class Chooser:
 
 
 def rotated(sample: Sample, by: int) -> Sample:
-    """The same question, place p holding the option of place p + by; under an id of its own, as its prompt is another."""
+    """The same question, place p holding the option of place p + by; its id is another, as its prompt is."""
     if by == 0:
         return sample
     options = (*sample.options[by:], *sample.options[:by])

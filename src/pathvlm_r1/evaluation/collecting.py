@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
 from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
+from pathvlm_r1.evaluation.quality import GradedAnswer, read_graded
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
 
 BASE = "base"
@@ -63,6 +64,15 @@ class Chosen:
     choices: tuple[Choice, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class GradedRun:
+    """What one run answered on one split, graded."""
+
+    run: EvaluatedRun
+    split: str
+    answers: tuple[GradedAnswer, ...]
+
+
 @dataclass(frozen=True)
 class Collection:
     """All answers of one study, arms in the order of the method, the dataset that was trained on first."""
@@ -71,6 +81,7 @@ class Collection:
     answers: tuple[Answers, ...]
     costs: tuple[TrainingCost, ...]  # of the runs that were trained, arms in the same order
     chosen: tuple[Chosen, ...]
+    graded: tuple[GradedRun, ...]
     notes: tuple[str, ...]  # what a reader must know of how runs were chosen and rewarded
 
     @property
@@ -101,10 +112,19 @@ def collect(folder: Path) -> Collection:
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))
     _require_same_questions(answers)
     runs.sort(key=lambda run: (arm_rank(run.arm), run.seed))
-    chosen = [one for run in runs for one in _chosen(run)]
+    chosen = [
+        Chosen(run=run, split=split, choices=tuple(choices))
+        for run in runs
+        for split, choices in _measured(RunFolder(run.folder).choices, read_choices)
+    ]
+    graded = [
+        GradedRun(run=run, split=split, answers=tuple(answers))
+        for run in runs
+        for split, answers in _measured(RunFolder(run.folder).qualities, read_graded)
+    ]
     costs = [run.cost for run in runs if run.cost is not None]
     notes += [run.weights_note for run in runs if run.weights_note is not None]
-    return Collection(in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(notes))
+    return Collection(in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(graded), tuple(notes))
 
 
 def arm_rank(arm: str) -> tuple[int, str]:
@@ -159,18 +179,16 @@ def _answers(run: EvaluatedRun) -> list[Answers]:
     return [_read(run, path) for path in sorted(RunFolder(run.folder).predictions.glob("*.jsonl"))]
 
 
-def _chosen(run: EvaluatedRun) -> list[Chosen]:
-    """The forced choices of one run, in files named <dataset>.<split>.<evaluation>.jsonl."""
-    found = []
-    for path in sorted(RunFolder(run.folder).choices.glob("*.jsonl")):
+def _measured(folder: Path, read: Callable[[Path], list[Entry]]) -> Iterator[tuple[str, list[Entry]]]:
+    """Split and lines of every file <dataset>.<split>.<evaluation>.jsonl of a folder."""
+    for path in sorted(folder.glob("*.jsonl")):
         try:
-            choices = tuple(read_choices(path))
+            found = read(path)
         except ValueError as error:
             raise TrackingError(str(error)) from error
-        if not choices or path.stem.count(".") < 2:
-            raise TrackingError(f"{path}: not a file of choices; remove it, or evaluate the run again")
-        found.append(Chosen(run=run, split=path.stem.split(".")[-2], choices=choices))
-    return found
+        if not found or path.stem.count(".") < 2:
+            raise TrackingError(f"{path}: not a file <dataset>.<split>.<evaluation>.jsonl with lines; remove it")
+        yield path.stem.split(".")[-2], found
 
 
 def _read(run: EvaluatedRun, path: Path) -> Answers:

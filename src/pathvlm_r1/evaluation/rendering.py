@@ -13,6 +13,7 @@ from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow
+from pathvlm_r1.evaluation.quality import QualityRow
 from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
@@ -32,6 +33,7 @@ def markdown(summary: Summary) -> str:
         *_section("By question type", _types_legend(summary), _types_table(summary)),
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
         *_section("Forced choice", _FORCED_LEGEND, _forced_table(summary.forced_choices)),
+        *_section("Quality of answers", _QUALITY_LEGEND, _quality_table(summary.qualities)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
         *_section("Other contracts", _contracts_legend(summary), _variants_table(summary.contracts)),
@@ -83,6 +85,10 @@ _FORCED_LEGEND = (
     "the others together; picture dependence is the margin with the picture less that with another question's, with "
     "its 95 % interval. Over all cyclic orders of the options: the accuracy, the bias to places (0 none, 1 - 1/n one "
     "place always), and the share of questions that keep to one option."
+)
+_QUALITY_LEGEND = (
+    "Six grades from 0 to 1 that a language model gave greedy answers, means over those that it graded with 95 % "
+    "intervals; a star marks a judge that also rewarded the training. What a grade is worth is not measured here."
 )
 _CONTROLS_LEGEND = "The same questions with grey pictures (blank), or each with the picture of another (shuffled)."
 _COSTS_LEGEND = (
@@ -191,6 +197,30 @@ def _forced_table(rows: Sequence[ForcedChoiceRow]) -> str:
 def _letters_of(row: ForcedChoiceRow) -> str:
     place = _label((row.dataset, row.split))
     return f"{place} behind `{row.prefix}`" if row.prefix else place
+
+
+def _quality_table(rows: Sequence[QualityRow]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row.grades))
+    shown = [name.replace("_", " ") for name in names]
+    header = ["arm", "seed", "dataset", "judge", "accuracy", *shown, "tokens", "graded"]
+    return _table(
+        header,
+        [
+            [
+                row.stage, str(row.seed), _label((row.dataset, row.split)), row.judge + "*" * row.is_rewarder,
+                f"{row.accuracy:.3f}", *(_grade(row, name) for name in names), f"{row.mean_completion_tokens:.1f}",
+                f"{row.graded} of {row.n}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _grade(row: QualityRow, name: str) -> str:
+    if name not in row.grades:
+        return "-"
+    low, high = row.intervals[name]
+    return f"{row.grades[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _contracts_legend(summary: Summary) -> str:

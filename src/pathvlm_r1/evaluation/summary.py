@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from pathvlm_r1.contract import THINK_ANSWER
-from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, grouped
+from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, GradedRun, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow, forced_choice_row
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.predictions import Prediction
+from pathvlm_r1.evaluation.quality import QualityRow, quality_row
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
 from pathvlm_r1.tracking import TrackingError
@@ -92,6 +93,7 @@ class Summary:
     contracts: Sequence[VariantRow]  # greedy, asked and read under another contract than that of `rows`
     letters: Sequence[LetterRow]
     forced_choices: Sequence[ForcedChoiceRow]
+    qualities: Sequence[QualityRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
     notes: Sequence[str]
@@ -138,6 +140,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         contracts=[other for other in others if other.control is None and other.decoding == GREEDY],
         letters=[row for answers in primary for row in _letter_rows(answers)],
         forced_choices=[_forced_choice(chosen, seed=seed, replicates=replicates) for chosen in collection.chosen],
+        qualities=[_quality(graded, seed=seed, replicates=replicates) for graded in collection.graded],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
         notes=collection.notes,
@@ -162,6 +165,7 @@ def read_summary(path: Path) -> Summary:
             contracts=[_variant(row) for row in found.get("contracts", [])],  # older versions knew one
             letters=[LetterRow(**row) for row in found["letters"]],
             forced_choices=[ForcedChoiceRow(**row) for row in found.get("forced_choices", [])],  # likewise
+            qualities=[QualityRow(**row) for row in found.get("qualities", [])],
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
             notes=found["notes"],
@@ -185,6 +189,13 @@ def _row(answers: Answers, *, seed: int, replicates: int) -> ResultRow:
 def _forced_choice(chosen: Chosen, *, seed: int, replicates: int) -> ForcedChoiceRow:
     return forced_choice_row(
         chosen.choices, arm=chosen.run.arm, split=chosen.split, seed=chosen.run.seed,
+        random=np.random.default_rng(seed), replicates=replicates,
+    )  # fmt: skip
+
+
+def _quality(graded: GradedRun, *, seed: int, replicates: int) -> QualityRow:
+    return quality_row(
+        graded.answers, arm=graded.run.arm, split=graded.split, seed=graded.run.seed,
         random=np.random.default_rng(seed), replicates=replicates,
     )  # fmt: skip
 

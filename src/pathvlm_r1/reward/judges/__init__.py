@@ -6,6 +6,14 @@ from pathvlm_r1.reward.judges.noisy import ErrorRates, NoisyJudge
 from pathvlm_r1.reward.judges.openai import Budget, OpenAIJudge
 from pathvlm_r1.reward.judges.oracle import OracleJudge
 from pathvlm_r1.reward.judges.panel import PanelJudge, Tie
+from pathvlm_r1.reward.judges.quality import (
+    QUALITIES,
+    QUALITY_SCHEMA,
+    QUALITY_SCHEMA_VERSION,
+    Graded,
+    Qualities,
+    QualityJudge,
+)
 from pathvlm_r1.reward.judges.question import PROMPTS, Asking, Picture, Prompt
 from pathvlm_r1.reward.judges.rules import RulesJudge
 from pathvlm_r1.reward.judges.store import NANO, opened
@@ -13,11 +21,15 @@ from pathvlm_r1.reward.judges.store import NANO, opened
 __all__ = [
     "NANO",
     "PROMPTS",
+    "QUALITIES",
+    "QUALITY_SCHEMA",
+    "QUALITY_SCHEMA_VERSION",
     "Asking",
     "Budget",
     "Client",
     "Endpoint",
     "ErrorRates",
+    "Graded",
     "JudgeError",
     "NoisyJudge",
     "OpenAIJudge",
@@ -25,6 +37,8 @@ __all__ = [
     "PanelJudge",
     "Picture",
     "Prompt",
+    "Qualities",
+    "QualityJudge",
     "RulesJudge",
     "Tie",
     "opened",

@@ -93,6 +93,8 @@ class Asking:
     seed: int | None
     max_tokens: int
     max_tokens_key: str  # how the server calls it
+    schema_version: str = SCHEMA_VERSION  # of the answer's form; a judge of events has that of events
+    schema: dict[str, Any] = field(default_factory=lambda: SCHEMA)
 
     def question(self, completion: Completion, picture: Picture) -> Question:
         """The request about one completion of the picture's sample."""
@@ -111,7 +113,7 @@ class Asking:
             "messages": messages,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": SCHEMA_VERSION, "strict": True, "schema": SCHEMA},
+                "json_schema": {"name": self.schema_version, "strict": True, "schema": self.schema},
             },
             self.max_tokens_key: self.max_tokens,
         }
@@ -119,7 +121,7 @@ class Asking:
         body |= {} if self.seed is None else {"seed": self.seed}
         decisive = {
             "judge": "openai", "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
-            "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion), "picture": picture.digest,
+            "schema": [self.schema_version, self.schema], "text": self._text(completion), "picture": picture.digest,
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
         }  # fmt: skip
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
