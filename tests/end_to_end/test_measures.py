@@ -19,7 +19,7 @@ FEW = ("dataset.splits.test=3",)
 
 
 def test_forced_choice_keeps_every_question_and_stands_in_the_report(tmp_path):
-    (row,) = evaluated(f"output={tmp_path}", *FEW, "evaluation=forced_choice", "evaluation.prefix=<answer>")
+    (row,) = evaluated(f"output={tmp_path}", *FEW, "evaluation=forced_choice", 'evaluation.prefix="<answer>"')
     ((run, _),) = runs_below(tmp_path)
     choices = read_choices(run.choices / "phantom.test.forced_choice.jsonl")
     assert (row.stage, row.dataset, row.n, row.prefix) == ("base", "phantom", 3, "<answer>")
@@ -98,7 +98,7 @@ def _judge_that_rewarded_is_known(tmp_path, typed):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (("judge@evaluation_judge=rules",), "evaluation_judge=rules: evaluation=judge_quality needs"),
+        (("judge@evaluation_judge=rules",), "evaluation_judge.*prompt"),
         (("evaluation_judge.prompt=process_events_v1",), "evaluation_judge.prompt=process_events_v1: a prompt on"),
         (("evaluation_judge.max_tokens=0",), "evaluation_judge.max_tokens=0"),
         (("evaluation.n=0",), "evaluation.n=0"),

@@ -103,11 +103,14 @@ def _score(config: EvalConfig, candidate: Candidate, datasets: Sequence[Sequence
     rows = []
     for samples in datasets:
         label = f"{candidate.arm} s{candidate.seed} on {samples[0].dataset}"
+        data_hash = samples_hash(samples)
         for contract in map(CONTRACTS.__getitem__, config.contracts):
             groups = respondent.generated(samples, contract, label=label, with_letters=candidate.arm == "base")
             predictions = _read(config, samples, groups, contract)
-            hashes = {"checkpoint_hash": respondent.checkpoint_hash, "data_hash": samples_hash(samples)}
-            rows.append(_kept_row(config, candidate, [replace(one, **hashes) for one in predictions]))
+            known = [
+                replace(one, checkpoint_hash=respondent.checkpoint_hash, data_hash=data_hash) for one in predictions
+            ]
+            rows.append(_kept_row(config, candidate, known))
     return rows
 
 

@@ -58,9 +58,10 @@ def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:
     raise_any(
         "that nothing reads",
         [
-            f"{override.key_or_group}: {reason}; leave it out"
+            f"{place}: {reason}; leave it out"
             for override in overrides
-            for reason in [next((why for part, why in reasons if _is_within(override.key_or_group, part)), None)]
+            for place in [override.package or override.key_or_group]  # of judge@evaluation_judge=… the second
+            for reason in [next((why for part, why in reasons if _is_within(place, part)), None)]
             if reason is not None
         ],
     )

@@ -136,8 +136,8 @@ def read_choices(path: Path) -> list[Choice]:
         try:
             found = json.loads(line)
             orders = tuple(tuple(order) for order in found.pop("orders"))
-            pictures = {name: tuple(found.pop(name)) for name in ("blank", "shuffled")}
-            choices.append(Choice(**found, **pictures, orders=orders))
+            blank, shuffled = tuple(found.pop("blank")), tuple(found.pop("shuffled"))
+            choices.append(Choice(**found, orders=orders, blank=blank, shuffled=shuffled))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ValueError(f"{path}:{number}: not a choice ({error}); evaluate the run again") from error
     return choices
