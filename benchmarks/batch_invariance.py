@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.utils.logging import disable_progress_bar
 
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER, suppressed_ids
 from pathvlm_r1.contract import Contract
@@ -35,6 +36,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, and write it where asked."""
     options = _parser().parse_args(arguments)
+    disable_progress_bar()
     count = 16 if options.quick else options.n
     source = PhantomSource("phantom", "histology", SEED, IMAGE_SIZE, {"terse": 1.0, "partial": 0.0, "complete": 0.0})
     samples = source.samples("test", count)
