@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from json.decoder import JSONObject
-from json.scanner import py_make_scanner
+from json.decoder import JSONObject  # type: ignore[attr-defined]  # typeshed leaves it out
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]  # likewise
 from pathlib import Path
 from typing import Any, NoReturn
 
