@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 from composing import schema_of
+from drawn_sets import write_pathmmu
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 from running import LIGHTNING_WARNINGS, ROOT, TINY_DATA, TINY_SFT, composed, entry, runs_below
@@ -74,7 +75,7 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
     runs = runs_below(tmp_path / "outputs")
     assert [manifest.arm for _, manifest in runs] == ["sft", "grpo"], "GRPO found its parent"
     for name, rest in COMMANDS:
-        if name == "train":
+        if name == "train" or "dataset.root=" in rest:
             continue
         if "completions=completions.jsonl" in rest:
             lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
@@ -87,6 +88,17 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
     assert {json.loads(line)["total"] for line in (tmp_path / "rewards.jsonl").read_text().splitlines()} == {3.0}
     assert "accuracy" in (tmp_path / "outputs" / "report.md").read_text()
     assert (tmp_path / "docs" / "phantoms.png").is_file()
+
+
+def test_the_command_for_a_published_set_runs_on_a_folder_of_its_form(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_pathmmu(tmp_path / "PathMMU", questions=2)
+    ((name, rest),) = [(name, rest) for name, rest in COMMANDS if name == "eval" and "dataset.root=" in rest]
+    outcome = entry(name, *shlex.split(rest), "model.max_completion_tokens=8", "evaluation.replicates=50")
+    assert outcome.status == 0, outcome.text
+    assert "dataset=pathmmu says nothing of reasoning: judge=oracle gives it no process score" in outcome.text
+    (predictions,) = tmp_path.glob("outputs/*/predictions/pathmmu.test.greedy.jsonl")
+    assert len(predictions.read_text().splitlines()) == 2 * 5 * 2
 
 
 ENGINE = README.partition("## The GRPO engine")[2].partition("\n## ")[0]
