@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -159,7 +159,7 @@ def _other_questions(dataset: str, common: Sequence[str], only_a: Sequence[str],
 
 def _mismatches(pairs: Sequence[Pair]) -> dict[Mismatch, int]:
     """What differs on how many questions; nothing of what agrees."""
-    values = {
+    values: dict[Mismatch, Callable[[Prediction], str]] = {
         Mismatch.CONTRACT: lambda p: p.contract,
         Mismatch.PROMPT: lambda p: p.prompt_hash,
         Mismatch.PICTURE: lambda p: p.image_id,
