@@ -44,7 +44,8 @@ def test_there_are_commands_for_every_entry_point():
 
 @pytest.mark.parametrize(("name", "arguments"), COMMANDS, ids=[f"{name} {rest}" for name, rest in COMMANDS])
 def test_a_command_composes_and_all_that_it_types_is_read(name, arguments):
-    for typed in alternatives(arguments.replace("<run>", "20260711-093000-sft")):
+    named = arguments.replace("<run>", "20260711-093000-sft").replace("<other>", "20260711-103000-grpo")
+    for typed in alternatives(named):
         settings = composed(name, *typed)
         refuse_unread(typed, settings)
         schema_of(name, typed).checked(settings)
@@ -82,7 +83,7 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
             given = [json.dumps({"sample_id": line["id"], "completion": line["reference"]}) for line in lines]
             (tmp_path / "completions.jsonl").write_text("\n".join(given))
         run = runs[1 if "run=outputs" in rest else 0][0]
-        typed = shlex.split(rest.replace("<run>", run.path.name))
+        typed = shlex.split(rest.replace("<run>", run.path.name).replace("<other>", runs[1][0].path.name))
         outcome = entry(name, *typed, *shortening(name, rest))
         assert outcome.status == 0, outcome.text
     assert {json.loads(line)["total"] for line in (tmp_path / "rewards.jsonl").read_text().splitlines()} == {3.0}

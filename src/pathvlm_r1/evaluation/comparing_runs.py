@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pathvlm_r1.evaluation.claims import Evidence, claim
 from pathvlm_r1.evaluation.comparison import McNemar, mcnemar, paired_difference, resampled_differences
+from pathvlm_r1.evaluation.comparison_claims import Evidence, claim
 from pathvlm_r1.evaluation.detectable import (
     clustered_standard_error,
     design_effect,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathvlm_r1.evaluation.claims import Evidence, claim
+from pathvlm_r1.evaluation.comparison_claims import Evidence, claim
 
 LEVEL = Evidence(
     metric="accuracy", difference=0.004, low=-0.018, high=0.026, p=0.76, mcnemar_p=0.79, p_holm=0.79, family=1,
