@@ -14,6 +14,7 @@ from pathvlm_r1.config import (
     refuse_unread,
     run,
 )
+from pathvlm_r1.config.rules import as_typed
 
 RANGES = [
     ("url", "localhost:8000/v1", "an address that begins with http:// or https://"),
@@ -99,7 +100,7 @@ def test_limits_are_keys_of_the_judge():
 )
 def test_a_judge_in_this_process_has_ranges_of_its_own(key, value, rule):
     message = message_of("train", ["judge=local"], {f"judge.{key}": value})
-    assert message.startswith(f"judge.{key}={value!r}".replace("'int8'", "int8").replace("'yes'", "yes"))
+    assert message.startswith(f"judge.{key}={as_typed(value)}: ")
     assert rule in message
 
 
@@ -172,7 +173,7 @@ def test_a_member_that_there_is_not_is_refused_with_those_that_there_are():
     assert all(path.stem in str(caught.value) for path in (CONF / "judge").glob("*.yaml"))
 
 
-def test_supervised_training_asks_no_panel_that_costs_money():
+def test_supervised_training_asks_no_panel_with_a_language_model():
     with pytest.raises(ConfigError, match="judge: stage=sft asks no language model"):
         refuse_unread(("stage=sft", *PANEL), composed("train", "stage=sft", *PANEL))
     refuse_unread(("stage=sft", "judge=panel"), composed("train", "stage=sft", "judge=panel"))
