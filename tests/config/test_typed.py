@@ -59,7 +59,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_and_the_valid_ones():
         "adapter.drop_out is not a key; did you mean adapter.dropout? Keys of adapter: name, r, alpha, dropout, target"
     )
     assert message_of("report", [], {"xyz": 1}) == (
-        "xyz is not a key. Keys of the top level: runs, out, seed, replicates"
+        "xyz is not a key. Keys of the top level: task, runs, out, seed, replicates"
     )
     assert message_of("train", [], {"trainer.max_step": 3}).startswith(
         "trainer.max_step is not a key; did you mean trainer.max_steps? Keys of trainer: accelerator, "
