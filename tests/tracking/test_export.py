@@ -70,7 +70,7 @@ def test_a_merged_adapter_computes_the_same_logits_and_the_adapter_alone_does_to
     export_model(model, processor, tmp_path / "export", {})
     expected = logits(model, processor)
     merged = AutoModelForImageTextToText.from_pretrained(tmp_path / "export")
-    rounding = 1e-6 * float(expected.abs().max())  # of float32, at the size of the largest logit
+    rounding = 4e-6 * float(expected.abs().max())  # 34 float32 steps at the largest logit; processors differ in 10 to 15
     assert_close(logits(merged, processor), expected, rtol=1e-5, atol=rounding)
     with_adapter = PeftModel.from_pretrained(full_model(processor), tmp_path / "export" / "adapter").eval()
     assert_close(logits(with_adapter, processor), expected, rtol=0, atol=0)
