@@ -194,7 +194,11 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
             "dual_overlong, open_answers, process",
             "resume=",
         ),
-        "eval": ("evaluation: greedy, sampled", "evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness", "runs="),
+        "eval": (
+            "evaluation: greedy, sampled",
+            "evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness",
+            "runs=",
+        ),
     }.items():
         outcome = entry(name, "--help")
         assert outcome.status == 0
