@@ -14,7 +14,7 @@ BENCHMARK = runpy.run_path(str(SCRIPT))
 WAYS = {"ours", "direct", "trl"}
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_the_benchmark_of_the_head_measures_every_way_which_all_give_the_same(tmp_path):
     out = tmp_path / "logprobs.json"
     command = [sys.executable, str(SCRIPT), "--quick", "--out", str(out)]
