@@ -8,7 +8,7 @@ import sys
 import pytest
 from running import ROOT
 
-pytestmark = pytest.mark.medium
+pytestmark = pytest.mark.slow
 
 SMALL = ("--completion", "8", "--threads", "1")
 
@@ -74,7 +74,6 @@ def test_a_series_has_its_sizes_and_its_slope_and_two_processes_share_a_step(tmp
     assert "group_size" in shown
 
 
-@pytest.mark.slow
 def test_a_judge_is_waited_for_less_where_rollouts_are_sampled_ahead(tmp_path):
     """Seconds are not asserted, but of what they are: the waiting run waits for every answer in full."""
     out = tmp_path / "overlap.json"
