@@ -67,10 +67,10 @@ def test_what_cannot_be_compared_ends_in_one_message(runs, tmp_path):
 def test_a_task_of_another_program_is_refused_with_those_that_there_are():
     outcome = entry("report", "task=evaluate")
     assert outcome.status == 2
-    assert "task=evaluate: is not a task of this program; it has tables, compare" in outcome.stderr
+    assert "task=evaluate: another script's task; this one has tables, compare" in outcome.stderr
     asked = entry("eval", "task=compare", "a=x", "b=y")
     assert asked.status == 2
-    assert "it has evaluate, predict, rescore, rl_readiness" in asked.stderr
+    assert "this one has evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness" in asked.stderr
 
 
 def test_a_folder_of_runs_is_no_run(tmp_path, runs):
