@@ -6,8 +6,6 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import get_console
-
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.config import CompareConfig
 from pathvlm_r1.evaluation import (
@@ -19,7 +17,7 @@ from pathvlm_r1.evaluation import (
     comparison_text,
     paired_runs,
 )
-from pathvlm_r1.tracking import RunFolder, read_manifest, write_json
+from pathvlm_r1.tracking import RunFolder, read_manifest, say, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ def compare(config: CompareConfig) -> Compared:
     compared = Compared(
         a=_name(a), b=_name(b), comparisons=compare_runs(paired, settings), only_a=only_a, only_b=only_b
     )
-    get_console().print(comparison_text(compared), markup=False, highlight=False, soft_wrap=True)
+    say(comparison_text(compared))
     if out is not None:
         write_json(out, {"settings": asdict(config), **asdict(compared)})
         _log.info("%s: written", out)

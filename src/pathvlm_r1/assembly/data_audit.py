@@ -12,7 +12,7 @@ from rich import get_console
 from rich.box import SIMPLE
 from rich.table import Table
 
-from pathvlm_r1.assembly.data_reading import verified
+from pathvlm_r1.assembly.data_reading import verified, worker_count
 from pathvlm_r1.assembly.data_split import sharing_of
 from pathvlm_r1.assembly.datasets import rooted_dataset
 from pathvlm_r1.assembly.out_files import out_file
@@ -36,7 +36,7 @@ from pathvlm_r1.data.integrity import (
     overlaps_of,
     pictures_of,
 )
-from pathvlm_r1.tracking import write_atomically, write_json
+from pathvlm_r1.tracking import say, write_json, write_text
 
 PRETRAINING = "pretraining"
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -70,11 +70,10 @@ def audit_dataset(config: AuditConfig) -> int:
         for one in (config.dataset, *others)
     ]
     audit = _audit(config, sharing, sets, listed)
-    text = audit_page(audit)
-    write_atomically(page, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_text(page, audit_page(audit))
     write_json(page.with_suffix(".json"), as_json(audit))
     _show(audit)
-    get_console().print(f"{page}, and the numbers in {page.with_suffix('.json')}", soft_wrap=True, highlight=False)
+    say(f"{page}, and the numbers in {page.with_suffix('.json')}")
     return 0
 
 
@@ -106,7 +105,9 @@ def _audit(config: AuditConfig, sharing: Sharing, sets: Sequence[_Set], listed: 
         if one.result.defects
     ]
     if config.pretraining is not None:
-        collections[PRETRAINING] = _opened(listed, sharing, config.workers or 1, with_look="near" in config.keys)
+        collections[PRETRAINING] = _opened(
+            listed, sharing, worker_count(config.workers), with_look="near" in config.keys
+        )
         remarks.append(_said_of(collections[PRETRAINING], config.pretraining))
     return Audit(
         dataset=config.dataset.name,
@@ -191,16 +192,14 @@ def _rows(overlap: Overlap) -> list[dict[str, object]]:
 
 
 def _show(audit: Audit) -> None:
-    console = get_console()
     for name, one in audit.floors.items():
         said = "no two images have questions with options" if one is None else one.sentence
-        console.print(f"{name}: {said}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{name}: {said}")
     table = Table("shared by", *dict.fromkeys(one.key for one in audit.overlaps), box=SIMPLE, pad_edge=False)
     counts: dict[tuple[str, str], list[str]] = {}
     for overlap in audit.overlaps:
         counts.setdefault((overlap.left, overlap.right), []).append(str(len(overlap.pairs)))
     for (left, right), row in counts.items():
         table.add_row(f"{left} and {right}", *row)
-    console.print(table)
-    for remark in audit.remarks:
-        console.print(remark, markup=False, highlight=False, soft_wrap=True)
+    get_console().print(table)
+    say(*audit.remarks)

@@ -29,7 +29,12 @@ def read_splits(dataset: DatasetConfig) -> dict[str, ReadResult]:
 def verified(dataset: DatasetConfig, *, workers: int | None, with_look: bool) -> Verified:
     """Every picture of a dataset opened, with the progress on the console; arguments as `verify` has them."""
     shown = partial(_shown, dataset.name)
-    return verify(read_splits(dataset), workers=workers or os.cpu_count() or 1, with_look=with_look, progress=shown)
+    return verify(read_splits(dataset), workers=worker_count(workers), with_look=with_look, progress=shown)
+
+
+def worker_count(workers: int | None) -> int:
+    """As many as are asked for; null: one for each core."""
+    return (os.cpu_count() or 1) if workers is None else workers
 
 
 def _shown(name: str, items: Iterable[Item], total: int) -> Iterable[Item]:

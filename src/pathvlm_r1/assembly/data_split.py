@@ -27,7 +27,7 @@ from pathvlm_r1.data.integrity import (
     nested_subsets,
     split_components,
 )
-from pathvlm_r1.tracking import write_json
+from pathvlm_r1.tracking import say, write_json
 
 Roles = Mapping[str, Sequence[Sample]]
 
@@ -102,8 +102,7 @@ def _show(
         images = len({sample.image_id for sample in samples})
         table.add_row(role, str(len(samples)), str(sizes[role]), str(images), shares or "-")
     get_console().print(table)
-    for line in _sentences(config, labels, roles, nested):
-        get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    say(*_sentences(config, labels, roles, nested))
 
 
 def _sentences(

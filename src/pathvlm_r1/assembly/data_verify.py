@@ -15,7 +15,7 @@ from pathvlm_r1.config import Policy, VerifyConfig
 from pathvlm_r1.data.defects import Defect
 from pathvlm_r1.data.errors import MAX_LISTED
 from pathvlm_r1.data.integrity import Verified, counted
-from pathvlm_r1.tracking import write_json
+from pathvlm_r1.tracking import say, write_json
 
 STOPPED = 1  # the status where policy=stop found a defect
 
@@ -76,8 +76,7 @@ def show_findings(dataset: str, policy: Policy, result: Verified) -> None:
         if defects:
             console.print(f"{title}:", markup=False)
             console.print(_table(defects))
-    for line in _sentences(dataset, policy, result):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(*_sentences(dataset, policy, result))
 
 
 def _table(defects: Sequence[Defect]) -> Table:

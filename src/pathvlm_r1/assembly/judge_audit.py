@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rich import get_console
-from rich.table import Table
-
 from pathvlm_r1.assembly.completion_files import Line, raise_faults, read_lines, samples_of
 from pathvlm_r1.assembly.judging import is_dry, judge_of, require_judge, show_plans
 from pathvlm_r1.assembly.logged_runs import logged_run
@@ -22,7 +19,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.stream import shuffled_index
 from pathvlm_r1.evaluation import JudgeAudit, ProcessRule, audit_sentences, audit_table, measure_judge
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, RubricEvents, Score
-from pathvlm_r1.tracking import RunFolder, progress_over, write_json
+from pathvlm_r1.tracking import RunFolder, progress_over, say, write_json
 
 Entry = TypeVar("Entry")
 
@@ -59,8 +56,8 @@ def audit_judge(config: JudgeAuditConfig) -> JudgeAudit | None:
         show_plans(paid, rated.completions, calls=calls, of=of)
         return None
     audit = _audit(config, config.reward.process, rated)
-    _show(f"{_source(config)}, judge={config.judge.name} against={config.against}: {_sized(audit)}", audit_table(audit))
-    _show(*audit_sentences(audit))
+    say(f"{_source(config)}, judge={config.judge.name} against={config.against}: {_sized(audit)}", audit_table(audit))
+    say(*audit_sentences(audit))
     if out is not None:
         write_json(out, as_json(config, audit))
     return audit
@@ -141,8 +138,3 @@ def _source(config: JudgeAuditConfig) -> str:
 
 def _sized(audit: JudgeAudit) -> str:
     return f"{audit.completions} completions on {audit.pictures} pictures, judged {audit.repeats} times"
-
-
-def _show(*shown: str | Table) -> None:
-    for one in shown:
-        get_console().print(one, markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
-from rich import get_console
 
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.local_chats import local_chat, require_model
@@ -52,6 +51,7 @@ from pathvlm_r1.reward.judges import (
     Tie,
     opened,
 )
+from pathvlm_r1.tracking import say
 
 _BYTES_PER_TOKEN = 4  # of English text, roughly
 _SAMPLED = 32  # questions that an estimate is made from
@@ -184,8 +184,7 @@ def show_plans(
         of: what they are about, in words.
     """
     for place, judge in paid.items():
-        plan = _in_words(judge, completions, place=place, calls=calls, of=of)
-        get_console().print(plan, markup=False, highlight=False, soft_wrap=True)
+        say(_in_words(judge, completions, place=place, calls=calls, of=of))
 
 
 def _in_words(judge: OpenAIJudgeConfig, completions: Sequence[Completion], *, place: str, calls: int, of: str) -> str:

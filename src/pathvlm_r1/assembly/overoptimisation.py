@@ -36,7 +36,7 @@ from pathvlm_r1.evaluation import (
     overoptimisation_table,
 )
 from pathvlm_r1.reward import Completion, FinishReason
-from pathvlm_r1.tracking import TrackingError, ensure_writable, read_manifest, write_atomically, write_json
+from pathvlm_r1.tracking import TrackingError, ensure_writable, read_manifest, say, write_bytes, write_json, write_text
 
 FILES = ("overoptimisation.json", "overoptimisation.md", "overoptimisation.png")
 
@@ -56,11 +56,10 @@ def report_overoptimisation(config: OveroptimisationConfig) -> Overoptimisation:
     )
     text, figure = overoptimisation_markdown(found), overoptimisation_png(found)
     write_json(out / FILES[0], asdict(found) | {"judge": decisive(config.judge), "reward": asdict(config.reward)})
-    write_atomically(out / FILES[1], lambda partial: _write_text(partial, text))
-    write_atomically(out / FILES[2], lambda partial: _write_bytes(partial, figure))
-    console = get_console()
-    console.print(overoptimisation_table(found))
-    console.print(f"{out}: {', '.join(FILES)}", markup=False, highlight=False, soft_wrap=True)
+    write_text(out / FILES[1], text)
+    write_bytes(out / FILES[2], figure)
+    get_console().print(overoptimisation_table(found))
+    say(f"{out}: {', '.join(FILES)}")
     return found
 
 
@@ -138,11 +137,3 @@ def _judged_answers(
 
 def _scores(completions: Sequence[Completion], process: ProcessConfig, judge: JudgeConfig) -> list[float | None]:
     return [score.value for score in process_term(process, judge_of(judge, Contract())).score_all(completions)]
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_bytes(path: Path, contents: bytes) -> None:
-    path.write_bytes(contents)

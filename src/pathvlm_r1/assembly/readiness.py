@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import torch
-from rich import get_console
 
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.engines import engine_of
@@ -23,7 +22,7 @@ from pathvlm_r1.evaluation import Readiness, as_completion, measure_readiness, r
 from pathvlm_r1.model import Policy, SampleEncoder
 from pathvlm_r1.reward import Completion, total_reward
 from pathvlm_r1.rollout import Decoding
-from pathvlm_r1.tracking import progress_over, write_json
+from pathvlm_r1.tracking import progress_over, say, write_json
 
 
 def check_readiness(config: ReadinessConfig) -> Readiness:
@@ -96,8 +95,6 @@ def _groups(
 
 
 def _show(config: ReadinessConfig, readiness: Readiness) -> None:
-    console = get_console()
     label = f"{config.model.checkpoint} on {config.split} of {config.dataset.name}, reward={config.reward.name}"
     sampled = f"{readiness.prompts} prompts, {config.group_size} completions each at temperature {config.temperature:g}"
-    for shown in (f"{label}: {sampled}", readiness_table(readiness), readiness.verdict.sentence):
-        console.print(shown, markup=False, highlight=False, soft_wrap=True)
+    say(f"{label}: {sampled}", readiness_table(readiness), readiness.verdict.sentence)

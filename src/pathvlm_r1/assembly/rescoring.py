@@ -17,7 +17,7 @@ from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.reward import Completion, FinishReason, RewardTable, total_reward
-from pathvlm_r1.tracking import write_atomically
+from pathvlm_r1.tracking import write_text
 
 _ADDED = ("total", "terms")
 
@@ -51,7 +51,7 @@ def reward_file(config: RescoreConfig, path: Path) -> None:
     if out is None:
         sys.stdout.write(scored)
     else:
-        write_atomically(out, lambda temporary: temporary.write_text(scored, encoding="utf-8"))
+        write_text(out, scored)
 
 
 def _completion(config: RescoreConfig, sample: Sample, line: Line, path: Path) -> Completion:

@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from rich import get_console
-from rich.table import Table
 
 from pathvlm_r1.assembly.judging import judge_of, require_judge
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, logged_run, rewarded
@@ -21,7 +19,7 @@ from pathvlm_r1.config import JudgeConfig, RescoreConfig, RewardConfig, decisive
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.evaluation import Difference, JudgedBin, difference, difference_table, judged_bins, judged_table
 from pathvlm_r1.reward import RecordedJudge, score_all
-from pathvlm_r1.tracking import RunFolder, progress_over, write_atomically, write_json
+from pathvlm_r1.tracking import RunFolder, progress_over, say, write_json, write_text
 
 
 def rescore_run(config: RescoreConfig, path: Path) -> None:
@@ -39,7 +37,7 @@ def rescore_run(config: RescoreConfig, path: Path) -> None:
     if config.verify:
         is_finished = run.manifest.status == "finished"
         steps = int(run.manifest.measured["optimiser_steps"]) if is_finished else None
-        _show(f"{path}: {verify_rewards(run, steps=steps)}")
+        say(f"{path}: {verify_rewards(run, steps=steps)}")
     elif config.ask:
         _judge_anew(config, run, out)
     else:
@@ -50,9 +48,9 @@ def _reward_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> Non
     found = list(rewarded(run, config.reward))
     label = f"{run.folder.path}, reward={run.config.reward.name}, under reward={config.reward.name}"
     counted = f"{len(run.completions)} completions in {sum(len(one.total) for one in found)} groups"
-    _show(f"{label}: {counted}", difference_table(reward_differences(run, found)))
+    say(f"{label}: {counted}", difference_table(reward_differences(run, found)))
     if out is not None:
-        write_atomically(out, lambda temporary: temporary.write_text("".join(_lines(found)), encoding="utf-8"))
+        write_text(out, "".join(_lines(found)))
 
 
 def reward_differences(run: LoggedRun, found: list[Rewarded]) -> list[Difference]:
@@ -97,7 +95,7 @@ def _lines(found: list[Rewarded]) -> Iterator[str]:
 def _judge_anew(config: RescoreConfig, run: LoggedRun, out: Path | None) -> None:
     bins = judged_anew(run, config.reward, config.judge, bins=config.bins)
     label = f"{run.folder.path}, judge={run.config.judge.name}, asked: judge={config.judge.name}"
-    _show(f"{label}: {len(run.completions)} completions", judged_table(bins))
+    say(f"{label}: {len(run.completions)} completions", judged_table(bins))
     if out is not None:
         found = {
             "run": str(run.folder.path), "logged_judge": decisive(run.config.judge),
@@ -138,8 +136,3 @@ def judged_anew(run: LoggedRun, reward: RewardConfig, judge: JudgeConfig, *, bin
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _show(*shown: str | Table) -> None:
-    for one in shown:
-        get_console().print(one, markup=False, highlight=False, soft_wrap=True)

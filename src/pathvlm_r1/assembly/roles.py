@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pathvlm_r1.assembly.readers import official_splits, read_split
@@ -86,19 +87,21 @@ def _of_official_splits(dataset: PublishedConfig, role: str) -> ReadResult:
             f"dataset={dataset.name} is published without a split for {role}: divide what there is with "
             f"`python src/data.py task=split dataset={dataset.name} out=FILE` and give dataset.split_file=FILE"
         )
+    read: Callable[[str], ReadResult] = partial(read_split, dataset)
     if isinstance(dataset, PathMMUConfig) and dataset.expected_records is not None:
-        read_published(dataset)
+        read = read_published(dataset).__getitem__  # which counts them
     others = dict.fromkeys(name for listed in dataset.splits.values() for name in listed if name not in names)
-    read = {name: read_split(dataset, name) for name in names}
-    return _without_shared(merged(list(read.values())), _questions_elsewhere(dataset, tuple(others)))
+    return _without_shared(merged([read(name) for name in names]), _questions_elsewhere(dataset, tuple(others), read))
 
 
-def _questions_elsewhere(dataset: PublishedConfig, splits: Sequence[str]) -> dict[tuple[object, ...], str]:
+def _questions_elsewhere(
+    dataset: PublishedConfig, splits: Sequence[str], read: Callable[[str], ReadResult]
+) -> dict[tuple[object, ...], str]:
     """What is asked in other splits -> the first record that asks it; a split that is not here is not compared."""
     found: dict[tuple[object, ...], str] = {}
     for split in splits:
         try:
-            result = read_split(dataset, split)
+            result = read(split)
         except DatasetError as error:
             _log.info("%s is not compared with split %s: %s", dataset.name, split, error)
             continue

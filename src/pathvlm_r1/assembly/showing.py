@@ -12,7 +12,7 @@ from pathvlm_r1.assembly.datasets import load_samples, named_dataset
 from pathvlm_r1.config import BCCDConfig, DataConfig, PhantomConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.contact_sheet import modality_sheet
-from pathvlm_r1.tracking import write_atomically
+from pathvlm_r1.tracking import write_atomically, write_text
 
 SHEET = "sheet.png"
 
@@ -42,7 +42,7 @@ def _write_lines(config: DataConfig) -> None:
     if config.out is None:
         sys.stdout.write(lines)
     else:
-        write_atomically(Path(config.out), lambda partial: partial.write_text(lines, encoding="utf-8"))
+        write_text(Path(config.out), lines)
 
 
 def _lines(config: DataConfig) -> Iterator[dict[str, object]]:

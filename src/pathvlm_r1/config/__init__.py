@@ -1,7 +1,7 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
-from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, Policy, SplitConfig, VerifyConfig
+from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.formats import FieldsConfig, FilesConfig, HubConfig
@@ -54,7 +54,7 @@ from pathvlm_r1.config.run import (
     unable_judges,
 )
 from pathvlm_r1.config.samples import RescoreConfig
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.splits import Policy, Split
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig

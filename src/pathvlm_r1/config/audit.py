@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.judge import JudgeConfig, paid_judges, require_judge_ranges
 from pathvlm_r1.config.reward import RewardConfig
-from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
-from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, without
+from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text, require_text_if_any
+from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, resolved_without
+from pathvlm_r1.config.samples import require_source
 from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.typed import checked
 
@@ -37,20 +38,11 @@ class JudgeAuditConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> JudgeAuditConfig:
         """The configuration of `src/eval.py task=judge_audit`, less the keys that it does not read."""
-        resolved = composed.copy()
-        OmegaConf.resolve(resolved)  # a reward may take its limit of tokens from the model
-        return checked(cls, without(resolved, "model", "trainer", "rollout", "evaluation", "output"))
+        return checked(cls, resolved_without(composed, "model", "trainer", "rollout", "evaluation", "output"))
 
     def __post_init__(self) -> None:
-        named = [key for key in ("run", "completions") if getattr(self, key) is not None]
-        if len(named) != 1:
-            both = " and ".join(f"{key}={getattr(self, key)}" for key in named)
-            raise ConfigError(
-                f"task=judge_audit: {both or 'nothing is named'}; give either run=, the folder of a GRPO run, or "
-                "completions=, a file from elsewhere"
-            )
-        for key in (*named, *(["out"] if self.out is not None else [])):
-            require_text(getattr(self, key), key)
+        require_source(self.task, self.run, self.completions)
+        require_text_if_any(self.out, "out")
         require_positive(self.n, "n")
         require_positive(self.repeats, "repeats")
         require_positive(self.replicates, "replicates")
@@ -89,18 +81,15 @@ class OveroptimisationConfig:
     @classmethod
     def checked(cls, composed: DictConfig) -> OveroptimisationConfig:
         """The configuration of `src/eval.py task=overoptimisation`, less the keys that it does not read."""
-        resolved = composed.copy()
-        OmegaConf.resolve(resolved)  # a reward may take its limit of tokens from the model
         unread = ("model", "dataset", "trainer", "rollout", "evaluation", "output")
-        return checked(cls, without(resolved, *unread))
+        return checked(cls, resolved_without(composed, *unread))
 
     def __post_init__(self) -> None:
         require_text(self.runs, "runs")
         require_positive(self.bins, "bins")
         require_positive(self.replicates, "replicates")
         require_seed(self.seed, "seed")
-        if self.out is not None:
-            require_text(self.out, "out")
+        require_text_if_any(self.out, "out")
         require(self.reward.process is not None, "reward", self.reward.name, "needs the process term, which is judged")
         require_judge_ranges(self.judge)
         is_free = not paid_judges(self.judge)

@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
-from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
+from pathvlm_r1.config.splits import Policy, Split
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data.integrity import BITS, KEY_NAMES
 
-Policy = Literal["stop", "drop"]
 NESTED_ROLES = ("sft", "rl")  # of train_sft and train_rl
 ROLES = (*(f"train_{name}" for name in NESTED_ROLES), "validation", "development", "sealed_test")
 RoleSizes = Annotated[Mapping[str, float], Keys(lambda: ROLES, are_required=False)]
@@ -40,7 +39,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_positive(self.n, "n")
-        _require_out(self.out)
+        require_text_if_any(self.out, "out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class VerifyConfig:
 
     def __post_init__(self) -> None:
         _require_workers(self.workers)
-        _require_out(self.out)
+        require_text_if_any(self.out, "out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +93,7 @@ class SplitConfig:
         require_sharing(self.keys, self.near_threshold, self.name_parts, self.case_pattern)
         require_seed(self.seed, "seed")
         _require_workers(self.workers)
-        _require_out(self.out)
+        require_text_if_any(self.out, "out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ class AuditConfig:
         require(self.dataset.name not in names, "against", self.against, "other datasets than the one chosen")
         require_seed(self.seed, "seed")
         _require_workers(self.workers)
-        _require_out(self.out)
+        require_text_if_any(self.out, "out")
         require(self.out.endswith(".html"), "out", self.out, "a name that ends in .html; the JSON stands beside it")
 
 
@@ -149,8 +148,3 @@ def require_sharing(keys: Sequence[str], near_threshold: int, name_parts: int, c
 def _require_workers(workers: int | None) -> None:
     if workers is not None:
         require_positive(workers, "workers")
-
-
-def _require_out(out: str | None) -> None:
-    if out is not None:
-        require_text(out, "out")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pathvlm_r1.config.rules import require_text
-from pathvlm_r1.config.splits import OfficialSplits, Policy, require_file
+from pathvlm_r1.config.rules import require_text, require_text_if_any
+from pathvlm_r1.config.splits import OfficialSplits, Policy, require_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,7 @@ class FilesConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        require_text(self.name, "dataset.name")
-        require_text(self.root, "dataset.root")
-        require_file(self.split_file, "dataset.split_file")
+        require_place(self.name, self.root, self.split_file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,5 @@ class HubConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        require_text(self.name, "dataset.name")
-        require_text(self.root, "dataset.root")
-        require_file(self.revision, "dataset.revision")
-        require_file(self.split_file, "dataset.split_file")
+        require_place(self.name, self.root, self.split_file)
+        require_text_if_any(self.revision, "dataset.revision")

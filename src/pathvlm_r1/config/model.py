@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from pathvlm_r1.config.rules import require, require_positive, require_text
+from pathvlm_r1.config.rules import require, require_positive, require_text, require_text_if_any
 
 # Values of `model.checkpoint` that stand for the weights inside the package, and for random ones of a larger model.
 EMBEDDED = "embedded"
@@ -67,8 +67,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require_text(self.name, "model.name")
         require_text(self.checkpoint, "model.checkpoint")
-        if self.feature_folder is not None:
-            require_text(self.feature_folder, "model.feature_folder")
+        require_text_if_any(self.feature_folder, "model.feature_folder")
         require(self.max_pixels >= 784, "model.max_pixels", self.max_pixels, "at least 784: 28 x 28 is one token")
         require(
             self.max_completion_tokens >= 8,

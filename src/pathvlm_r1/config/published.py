@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pathvlm_r1.config.formats import FilesConfig, HubConfig
-from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
-from pathvlm_r1.config.splits import OfficialSplits, Policy, require_file, require_official
+from pathvlm_r1.config.rules import require, require_positive, require_seed
+from pathvlm_r1.config.splits import OfficialSplits, Policy, require_official, require_place
 from pathvlm_r1.data.published import CLASS_QUESTIONS, PATHMMU_SOURCES, PUBLISHED_SPLITS, SLAKE_LANGUAGES
 
 
@@ -28,7 +28,7 @@ class PathMMUConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, PATHMMU_SOURCES)
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
         if self.expected_records is not None:
@@ -50,7 +50,7 @@ class OmniMedVQAConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, self.sources)
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
 
@@ -71,7 +71,7 @@ class OmniMedVQAHardConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         _require_sources(self.sources, tuple(CLASS_QUESTIONS))
         require_seed(self.seed, "dataset.seed")
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
@@ -90,7 +90,7 @@ class HubTablesConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
 
 
@@ -109,7 +109,7 @@ class SlakeConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         is_valid = bool(self.languages) and set(self.languages) <= set(SLAKE_LANGUAGES)
         require(is_valid, "dataset.languages", self.languages, f"at least one of {', '.join(SLAKE_LANGUAGES)}")
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
@@ -129,7 +129,7 @@ class ChoicesConfig:
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_place(self.name, self.root, self.split_file)
+        require_place(self.name, self.root, self.split_file)
         require_official(self.splits, PUBLISHED_SPLITS[self.kind])
 
 
@@ -143,12 +143,6 @@ PublishedConfig = (
     | FilesConfig
     | HubConfig
 )
-
-
-def _require_place(name: str, root: str, split_file: str | None) -> None:
-    require_text(name, "dataset.name")
-    require_text(root, "dataset.root")
-    require_file(split_file, "dataset.split_file")
 
 
 def _require_sources(sources: Sequence[str], known: Sequence[str]) -> None:

@@ -53,6 +53,12 @@ def require_text(value: str, key: str) -> None:
     require(bool(value.strip()), key, value, "must not be empty")
 
 
+def require_text_if_any(value: str | None, key: str) -> None:
+    """Refuse an empty text where there is one."""
+    if value is not None:
+        require_text(value, key)
+
+
 def require_seed(value: int, key: str) -> None:
     """Refuse a seed below 0."""
     require(value >= 0, key, value, "0 or more, a seed")

@@ -221,6 +221,13 @@ def without(composed: DictConfig, *unread: str) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
 
 
+def resolved_without(composed: DictConfig, *unread: str) -> DictConfig:
+    """The same with every value in its place first: a reward may take its limit of tokens from the model."""
+    resolved = composed.copy()
+    OmegaConf.resolve(resolved)
+    return without(resolved, *unread)
+
+
 def _require_trainer(trainer: Mapping[str, Any]) -> None:
     for key, instead in REFUSED_TRAINER_KEYS.items():
         require(key not in trainer, f"trainer.{key}", trainer.get(key), instead)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, get_args
 
-from pathvlm_r1.config.rules import require, require_text
+from pathvlm_r1.config.rules import require, require_text, require_text_if_any
 from pathvlm_r1.config.typed import Keys
 
 Split = Literal["sft", "rl", "validation", "test"]
@@ -21,7 +21,8 @@ def require_official(splits: Mapping[str, tuple[str, ...]], published: Sequence[
         require(not unknown, f"dataset.splits.{role}", names, f"of the published splits {', '.join(published)}")
 
 
-def require_file(path: str | None, key: str) -> None:
-    """Refuse an empty path."""
-    if path is not None:
-        require_text(path, key)
+def require_place(name: str, root: str, split_file: str | None) -> None:
+    """Refuse a dataset without a name or a place, or with an empty split file."""
+    require_text(name, "dataset.name")
+    require_text(root, "dataset.root")
+    require_text_if_any(split_file, "dataset.split_file")

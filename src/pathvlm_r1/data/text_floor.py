@@ -36,7 +36,7 @@ def text_only_floor(train: Sequence[Sample], test: Sequence[Sample]) -> TextOnly
     if not test:
         raise ValueError("test is empty: an accuracy needs at least one question")
     return TextOnlyFloor(
-        option_text=_accuracy(train, test, lambda sample, letter: _normal(sample.option(letter))),
+        option_text=_accuracy(train, test, lambda sample, letter: normal(sample.option(letter))),
         majority_letter=_accuracy(train, test, lambda _, letter: letter),
         chance=sum(1 / len(sample.options) for sample in test) / len(test),
         questions=len(test),
@@ -54,5 +54,6 @@ def _accuracy(train: Sequence[Sample], test: Sequence[Sample], feature: Callable
     return expected / len(test)
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """A text without what two copies of it may differ in: case, spaces, a final stop."""
     return " ".join(text.casefold().split()).rstrip(".")

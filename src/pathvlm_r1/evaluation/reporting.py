@@ -11,7 +11,7 @@ from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import items_of, write_items
 from pathvlm_r1.evaluation.rendering import markdown, terminal_table
 from pathvlm_r1.evaluation.summary import Summary, summarise
-from pathvlm_r1.tracking import write_atomically, write_json
+from pathvlm_r1.tracking import say, write_bytes, write_json, write_text
 
 
 def write_report(runs: Path, out: Path, *, seed: int, replicates: int) -> Summary:
@@ -31,23 +31,13 @@ def write_report(runs: Path, out: Path, *, seed: int, replicates: int) -> Summar
     text, figure = markdown(summary), figure_png(summary)
     write_json(out / "summary.json", summary.as_json())
     write_items(out / "items.csv", items_of(collection.in_domain_test))
-    write_atomically(out / "report.md", lambda partial: _write_text(partial, text))
-    write_atomically(out / "report.png", lambda partial: _write_bytes(partial, figure))
+    write_text(out / "report.md", text)
+    write_bytes(out / "report.png", figure)
     _show(summary, out)
     return summary
 
 
 def _show(summary: Summary, out: Path) -> None:
-    console = get_console()
-    console.print(terminal_table(summary))
+    get_console().print(terminal_table(summary))
     written = ", ".join(("summary.json", "items.csv", "report.md", "report.png"))
-    for line in (*summary.notes, f"{out}: {written}"):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_bytes(path: Path, contents: bytes) -> None:
-    path.write_bytes(contents)
+    say(*summary.notes, f"{out}: {written}")

@@ -1,8 +1,18 @@
 """Tracking: run folder, manifest, checkpoints, export, console progress, interrupts and loggers."""
 
 from pathvlm_r1.tracking.checkpoints import AtomicCheckpointIO, LastCheckpoint
+from pathvlm_r1.tracking.console import say
 from pathvlm_r1.tracking.export import export_model
-from pathvlm_r1.tracking.files import TrackingError, append_text, file_hash, sync, write_atomically, write_json
+from pathvlm_r1.tracking.files import (
+    TrackingError,
+    append_text,
+    file_hash,
+    sync,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
 from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
@@ -48,8 +58,11 @@ __all__ = [
     "progress_over",
     "read_manifest",
     "run_record",
+    "say",
     "summarised",
     "sync",
     "write_atomically",
+    "write_bytes",
     "write_json",
+    "write_text",
 ]

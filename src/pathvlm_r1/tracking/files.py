@@ -51,7 +51,17 @@ def write_json(path: Path, value: object) -> None:
         ValueError: a number in it is not finite, which JSON has no word for.
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda partial: _write_text(partial, text))
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, atomically; errors as `write_atomically`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, atomically; errors as `write_atomically`."""
+    write_atomically(path, lambda partial: partial.write_bytes(content))
 
 
 def append_text(path: Path, text: str) -> None:
@@ -93,10 +103,6 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _error_number(error: BaseException) -> int | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from rich import get_console
+from pathvlm_r1.tracking.console import say
 
 MESSAGE = "Interrupted: the current step is being finished and saved; press Ctrl-C again to stop at once."
 
@@ -46,7 +46,7 @@ def graceful_interrupt() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.is_requested = True
         with suppress(RuntimeError):  # the signal came in the middle of another write to the terminal
-            get_console().print(MESSAGE, markup=False, highlight=False, soft_wrap=True)
+            say(MESSAGE)
 
     earlier = signal.signal(signal.SIGINT, handle)
     try:

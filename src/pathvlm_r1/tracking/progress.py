@@ -13,6 +13,8 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pathvlm_r1.tracking.console import say
+
 SHOWN_METRICS = ("loss", "reward/total", "reward/accuracy", "validation/accuracy")
 _LINES = 10  # printed per run where there is no terminal
 _SECONDS_BETWEEN_METRICS = 0.5  # reading one waits for the GPU
@@ -127,8 +129,7 @@ class _Lines:
             metrics(),
             f"{_clock(elapsed)} elapsed, {_clock(remaining)} left",
         )
-        line = "  ".join(part for part in parts if part)
-        get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+        say("  ".join(part for part in parts if part))
 
     def stop(self) -> None:
         """Nothing is open."""

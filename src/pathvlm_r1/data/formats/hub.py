@@ -14,7 +14,7 @@ from typing import Any
 from pathvlm_r1.data.defects import DefectKind, ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.formats.flat import as_images
-from pathvlm_r1.data.formats.questions import Asked, Pictures, rows_result
+from pathvlm_r1.data.formats.questions import Asked, rows_result
 from pathvlm_r1.data.formats.rows import saved_rows, stored_rows
 from pathvlm_r1.data.records import ImageFolder, Reading, RecordFault, as_object
 
@@ -47,8 +47,8 @@ def read_hub(
     """
     folder = Path(root).expanduser()
     rows = _saved(folder, split) if folder.is_dir() else _of_hub(root, split, revision)
-    read, pictures = partial(_asked, fields=fields), Pictures(ImageFolder(folder, path_map))
-    return rows_result(rows, file=root, split=split, dataset=name, pictures=pictures, read=read).result
+    read = partial(_asked, fields=fields)
+    return rows_result(rows, file=root, split=split, dataset=name, pictures=ImageFolder(folder, path_map), read=read)
 
 
 def _saved(folder: Path, split: str) -> Iterator[tuple[str, object]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.formats.flat import as_images, flat_question
-from pathvlm_r1.data.formats.questions import Asked, Pictures, only_exchange, rows_result
-from pathvlm_r1.data.formats.rows import rows_of
+from pathvlm_r1.data.formats.questions import Asked, only_exchange
+from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, as_object, text_of
 
 _ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
@@ -30,9 +30,7 @@ def read_jsonl(root: Path, *, split: str, path_map: Mapping[str, str], name: str
     Raises:
         DatasetError: the file cannot be read.
     """
-    pictures = Pictures(ImageFolder(root, path_map))
-    file = root / split
-    return rows_result(rows_of(file), file=file, split=split, dataset=name, pictures=pictures, read=_asked).result
+    return file_result(root / split, split=split, dataset=name, pictures=ImageFolder(root, path_map), read=_asked)
 
 
 def _asked(row: object, reading: Reading) -> Asked:

@@ -13,8 +13,8 @@ from typing import Any
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.formats.flat import as_images
-from pathvlm_r1.data.formats.questions import Asked, Pictures, only_exchange, rows_result
-from pathvlm_r1.data.formats.rows import rows_of
+from pathvlm_r1.data.formats.questions import Asked, only_exchange
+from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, as_object, read_json, text_of
 
 _TAGS = {
@@ -41,10 +41,10 @@ def read_llama_factory(
         DatasetError: no such entry, one of another form, or its file cannot be read.
     """
     entry = _entry(root / "dataset_info.json", split)
-    file = root / entry["file_name"]
     read = partial(_asked, columns=entry.get("columns") or {}, tags=_TAGS | (entry.get("tags") or {}))
-    pictures = Pictures(ImageFolder(root, path_map))
-    return rows_result(rows_of(file), file=file, split=split, dataset=name, pictures=pictures, read=read).result
+    return file_result(
+        root / entry["file_name"], split=split, dataset=name, pictures=ImageFolder(root, path_map), read=read
+    )
 
 
 def _entry(file: Path, name: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pathvlm_r1.data.defects import DefectKind
+from pathvlm_r1.data.defects import DefectKind, ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.records import (
     HeldPictures,
@@ -163,8 +163,9 @@ def only_exchange(messages: object, role: str, content: str, roles: Mapping[str,
 
 
 def rows_result(
-    rows: Iterator[tuple[str, object]], *, file: Path | str, split: str, dataset: str, pictures: Pictures, read: Any
-) -> Reading:
+    rows: Iterator[tuple[str, object]], *, file: Path | str, split: str, dataset: str, pictures: ImageFolder,
+    read: Callable[[object, Reading], Asked],
+) -> ReadResult:  # fmt: skip
     """Every row as a sample or a defect.
 
     Args:
@@ -172,9 +173,10 @@ def rows_result(
         file: where they stand.
         split: begins every id.
         dataset: its name.
-        pictures: of the rows.
-        read: (row, reading) -> `Asked`.
+        pictures: those that the rows name; others stand in them.
+        read: a row in its format.
     """
+    found = Pictures(pictures)
     reading = Reading()
     for place, row in rows:
         given = row.get("id") if isinstance(row, dict) else None
@@ -182,5 +184,5 @@ def rows_result(
         with reading.record(record_id := f"{split}/{given if is_id else f'#{place}'}", f"{file}:{place}"):
             if isinstance(row, DatasetError):
                 raise RecordFault(DefectKind.MALFORMED_FILE, str(row))
-            reading.add(sample_of(read(row, reading), record_id, dataset, pictures, reading))
-    return reading
+            reading.add(sample_of(read(row, reading), record_id, dataset, found, reading))
+    return reading.result

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.errors import DatasetError
-from pathvlm_r1.data.records import read_json, read_json_lines, read_parquet
+from pathvlm_r1.data.formats.questions import Asked, rows_result
+from pathvlm_r1.data.records import ImageFolder, Reading, read_json, read_json_lines, read_parquet
 
 _ROWS_AT_ONCE = 256
 _PICKLES = (".pkl", ".pickle", ".pt", ".npy", ".joblib")
+
+
+def file_result(
+    path: Path, *, split: str, dataset: str, pictures: ImageFolder, read: Callable[[object, Reading], Asked]
+) -> ReadResult:
+    """Every row of a file or saved folder as a sample or a defect; arguments as `rows_result` has them.
+
+    Raises:
+        DatasetError: as `rows_of`.
+    """
+    return rows_result(rows_of(path), file=path, split=split, dataset=dataset, pictures=pictures, read=read)
 
 
 def rows_of(path: Path) -> Iterator[tuple[str, object]]:

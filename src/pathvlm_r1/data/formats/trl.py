@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pathvlm_r1.data.defects import DefectKind, ReadResult
 from pathvlm_r1.data.formats.flat import as_images
-from pathvlm_r1.data.formats.questions import IMAGE_MARK, Asked, Pictures, only_exchange, rows_result
-from pathvlm_r1.data.formats.rows import rows_of
+from pathvlm_r1.data.formats.questions import IMAGE_MARK, Asked, only_exchange
+from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, RecordFault, as_object, shortened
 
 _ROLES = {name: name for name in ("user", "assistant", "system")}
@@ -30,9 +30,7 @@ def read_trl(root: Path, *, split: str, path_map: Mapping[str, str], name: str =
     Raises:
         DatasetError: it cannot be read.
     """
-    pictures = Pictures(ImageFolder(root, path_map))
-    file = root / split
-    return rows_result(rows_of(file), file=file, split=split, dataset=name, pictures=pictures, read=_asked).result
+    return file_result(root / split, split=split, dataset=name, pictures=ImageFolder(root, path_map), read=_asked)
 
 
 def _asked(row: object, reading: Reading) -> Asked:

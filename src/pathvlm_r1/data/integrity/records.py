@@ -8,6 +8,7 @@ from pathlib import Path
 from pathvlm_r1.data.defects import Action, Defect, DefectKind
 from pathvlm_r1.data.integrity.keys import PictureKeys
 from pathvlm_r1.data.sample import Sample
+from pathvlm_r1.data.text_floor import normal
 
 Keys = Mapping[str, Sequence[PictureKeys]]  # sample id -> the keys of its pictures, in their order
 Splits = Mapping[str, Sequence[Sample]]  # in the order in which a copy is left out first: the last split keeps its own
@@ -22,11 +23,6 @@ def record_defects(splits: Splits, keys: Keys) -> list[Defect]:
     """
     found = [*_questions_again(splits, keys), *_pictures_of_two_names(splits, keys), *_names_of_two(splits, keys)]
     return [*found, *_pictures_of_two_splits(splits, keys)]
-
-
-def normal(text: str) -> str:
-    """A text without what two copies of it may differ in: case, spaces, a final stop."""
-    return " ".join(text.casefold().split()).rstrip(".")
 
 
 def repeated_ids(splits: Splits) -> list[Defect]:
