@@ -21,7 +21,7 @@ ARROWS = {
     "grpo": set(),
     "data": {"contract"},  # of the exercises alone: they end in the contract's question
     "contract": {"data"},
-    "config": {"data"},  # names of splits, styles and modalities that a key may have
+    "config": {"data", "contract"},  # names of splits, styles, modalities and contracts that a key may have
     "reward": {"data", "contract"},
     "model": {"data", "contract", "grpo", "config"},
     "rollout": {"model", "data", "contract", "grpo", "config"},

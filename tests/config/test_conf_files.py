@@ -1,6 +1,6 @@
 """What `conf/` holds: every file composes and passes, with the keys of its dataclass and no others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, FrozenInstanceError, fields, is_dataclass
 from itertools import product
 from pathlib import Path
@@ -35,6 +35,8 @@ SCHEMAS = {
     "dataset/slake": config.SlakeConfig,
     "dataset/trl": config.FilesConfig,
     "dataset/vqa_rad": config.HubTablesConfig,
+    "evaluation/forced": config.ForcedChoiceConfig,
+    "evaluation/judge": config.JudgeQualityConfig,
     "evaluation": config.EvaluationConfig,
     "judge/local": config.LocalJudgeConfig,
     "judge/noisy": config.NoisyJudgeConfig,
@@ -57,9 +59,17 @@ SCHEMAS = {
 }
 
 
+ANSWERING = ("evaluation=greedy", "evaluation=sampled")  # what a training can validate by, and one question be asked
+MEASURING = [choice for choice in choices("evaluation") if choice not in ANSWERING]
+
+
+def _options(group: str) -> Sequence[str]:
+    return ANSWERING if group == "evaluation" else choices(group)
+
+
 def spread(rows: list[tuple[str, ...]], *groups: str | list[str]) -> list[tuple[str, ...]]:
     """Every row with one choice of each group more, so that each choice stands in some row."""
-    options = [choices(group) if isinstance(group, str) else group for group in groups]
+    options = [_options(group) if isinstance(group, str) else group for group in groups]
     assert all(len(option) <= len(rows) for option in options)
     return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
 
@@ -73,6 +83,7 @@ EVAL_ROWS = spread(
     [task for task in choices("task") if task not in (*DATA_TASKS, *REPORT_TASKS)],
     "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
+EVAL_ROWS += [("task=evaluate", choice) for choice in MEASURING]
 DATA_ROWS = list(product(choices("dataset"), DATA_TASKS))[::3]
 
 
@@ -140,6 +151,12 @@ def test_every_choice_is_evaluated(row):
 def test_every_task_takes_every_dataset(row):
     checked = schema_of("data", row).checked(composed("data", *row))
     assert (f"dataset={checked.dataset.name}", f"task={checked.task}") == row
+
+
+@pytest.mark.parametrize("choice", MEASURING)
+def test_what_decodes_no_answers_of_its_own_validates_no_training(choice):
+    with pytest.raises(ConfigError, match="evaluation"):
+        TrainConfig.checked(composed("train", choice))
 
 
 def test_a_report_needs_nothing():

@@ -104,7 +104,7 @@ def resumed(run: RunFolder) -> RunFolder:
 
 def evaluated(*overrides: str) -> list[ResultRow]:
     """One evaluation of few questions."""
-    settings = composed("eval", *TINY_DATA, "evaluation.replicates=50", *overrides)
+    settings = composed("eval", *TINY_DATA, "raise_cap_to=null", "evaluation.replicates=50", *overrides)
     return evaluate(EvalConfig.checked(settings))
 
 

@@ -20,7 +20,7 @@ def test_training_evaluation_and_report_on_photographs(bccd_root, tmp_path):
     assert "bccd: without the picture" in outcome.text
     runs = runs_below(output)
     assert [(manifest.arm, manifest.data.name) for _, manifest in runs] == [("sft", "bccd"), ("grpo", "bccd")]
-    outcome = entry("eval", f"runs={output}", "dataset=bccd", f"dataset.root={bccd_root}")
+    outcome = entry("eval", f"runs={output}", "dataset=bccd", f"dataset.root={bccd_root}", "raise_cap_to=null")
     assert outcome.status == 0, outcome.text
     for run, _ in runs:
         assert (run.path / "predictions" / "bccd.test.greedy.jsonl").is_file()

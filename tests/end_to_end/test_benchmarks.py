@@ -83,3 +83,12 @@ def test_a_judge_is_waited_for_less_where_rollouts_are_sampled_ahead(tmp_path):
     assert record["phases"]["waiting"]["reward"] >= 0.4
     assert record["gain"] == record["seconds"]["waiting"] / record["seconds"]["ahead"]
     assert f"{record['gain']:.2f} times" in shown
+
+
+def test_greedy_answers_are_the_same_for_batches_of_one_and_sixteen_in_float32_and_measured_in_bfloat16(tmp_path):
+    out = tmp_path / "invariance.json"
+    script(tmp_path, "batch_invariance", "--quick", "--out", str(out))
+    record = json.loads(out.read_text())
+    assert record["n"] == 16
+    assert record["float32"] == {"same_completion": 1.0, "same_answer": 1.0}
+    assert 0 <= record["bfloat16"]["same_completion"] <= record["bfloat16"]["same_answer"] <= 1

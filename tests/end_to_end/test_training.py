@@ -195,7 +195,7 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
             "resume=",
         ),
         "eval": (
-            "evaluation: greedy, sampled",
+            "evaluation: forced_choice, greedy, judge_quality, sampled",
             "evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness",
             "runs=",
         ),

@@ -23,7 +23,7 @@ from pathvlm_r1.tracking import TrackingError, write_json
 REPLICATES = 300
 ROW = {
     "stage", "dataset", "split", "seed", "n", "accuracy", "ci_low", "ci_high", "format_rate", "process_score",
-    "mean_completion_tokens", "cap_hits",
+    "mean_completion_tokens", "cap_hits", "contract", "cap", "empty", "looping", "unread", "guessed",
 }  # fmt: skip
 COMPARISON = {"a", "b", "dataset", "seeds", "difference", "ci_low", "ci_high", "p"}
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from evaluated_runs import add_predictions, answered, evaluated_run
 
+from pathvlm_r1.contract import THINK_ANSWER
 from pathvlm_r1.evaluation import Mismatch, common_files, paired_runs, write_predictions
 from pathvlm_r1.tracking import TrackingError
 
@@ -83,7 +84,7 @@ def test_the_datasets_of_both_are_found_and_what_one_has_alone_is_said(tmp_path)
     first, second = evaluated_run(tmp_path, "sft"), evaluated_run(tmp_path, "grpo")
     add_predictions(first, {"phantom_oct.test.greedy": answered("sft", 0), "phantom.validation.greedy": []})
     add_predictions(second, {"phantom.test.greedy.blank": [], "bccd.test.greedy": answered("sft", 0)})
-    both, only_a, only_b = common_files(first, second, split="test", decoding="greedy")
+    both, only_a, only_b = common_files(first, second, split="test", decoding="greedy", contract=THINK_ANSWER)
     assert {name: (a.parent.parent, b.name) for name, (a, b) in both.items()} == {
         "phantom": (first, "phantom.test.greedy.jsonl"), "phantom_ct": (first, "phantom_ct.test.greedy.jsonl"),
     }  # fmt: skip
@@ -92,7 +93,7 @@ def test_the_datasets_of_both_are_found_and_what_one_has_alone_is_said(tmp_path)
 
 def test_two_files_are_compared_as_they_are(tmp_path):
     paths = [written(tmp_path, name, answered("sft", 0)) for name in ("x.test.greedy", "x.test.greedy.blank")]
-    both, *alone = common_files(*paths, split="test", decoding="greedy")
+    both, *alone = common_files(*paths, split="test", decoding="greedy", contract=THINK_ANSWER)
     assert both == {"x.test.greedy and x.test.greedy.blank": tuple(paths)}
     assert alone == [(), ()]
 
@@ -100,12 +101,15 @@ def test_two_files_are_compared_as_they_are(tmp_path):
 def test_runs_without_what_is_asked_are_refused_with_what_there_is(tmp_path):
     run, other = evaluated_run(tmp_path, "sft"), evaluated_run(tmp_path, "grpo", files={"bccd.test.greedy": []})
     with pytest.raises(TrackingError, match=r"b=.*nowhere: not found"):
-        common_files(run, tmp_path / "nowhere", split="test", decoding="greedy")
+        common_files(run, tmp_path / "nowhere", split="test", decoding="greedy", contract=THINK_ANSWER)
     with pytest.raises(TrackingError, match=r"a=.*is a file, and the other one is not"):
-        common_files(written(tmp_path, "x", []), run, split="test", decoding="greedy")
+        common_files(written(tmp_path, "x", []), run, split="test", decoding="greedy", contract=THINK_ANSWER)
     with pytest.raises(
-        TrackingError, match=r"no predictions of split=test and decoding=sampled; there are: phantom.te"
+        TrackingError,
+        match=r"no predictions of split=test, decoding=sampled and contract=think_answer_v1; there are: phan",
     ):
-        common_files(run, run, split="test", decoding="sampled")
-    with pytest.raises(TrackingError, match=r"no dataset in common on test.greedy: phantom, phantom_ct against bccd"):
-        common_files(run, other, split="test", decoding="greedy")
+        common_files(run, run, split="test", decoding="sampled", contract=THINK_ANSWER)
+    with pytest.raises(
+        TrackingError, match=r"no dataset in common on test.greedy.think_answer_v1: phantom, phantom_ct ag"
+    ):
+        common_files(run, other, split="test", decoding="greedy", contract=THINK_ANSWER)

@@ -49,3 +49,12 @@ def test_a_record_whose_text_holds_image_tokens_is_refused_with_its_id_and_both_
 def test_a_prompt_without_a_picture_holds_no_image_token():
     with pytest.raises(ValueError, match="1 image tokens for 0 image features"):
         tiny_encoder().prompt(f"What is {PICTURE_MARK}?")
+
+
+def test_a_system_text_stands_before_the_user_is_the_templates_own_or_is_left_out():
+    encoder = tiny_encoder()
+    user = "<|im_start|>user\nWhich?<|im_end|>\n<|im_start|>assistant\n"
+    turn = "<|im_start|>system\n{}<|im_end|>\n".format
+    assert encoder.rendered("Which?") == turn("You are a helpful assistant.") + user
+    assert encoder.rendered("Which?", system="Be brief.") == turn("Be brief.") + user
+    assert encoder.rendered("Which?", system="") == user

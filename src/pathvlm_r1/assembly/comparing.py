@@ -30,7 +30,7 @@ def compare(config: CompareConfig) -> Compared:
         ConfigError: `out` is a folder or one of the files that are compared.
     """
     a, b = Path(config.a).expanduser(), Path(config.b).expanduser()
-    both, only_a, only_b = common_files(a, b, split=config.split, decoding=config.decoding)
+    both, only_a, only_b = common_files(a, b, split=config.split, decoding=config.decoding, contract=config.contract)
     sources = [path for pair in both.values() for path in pair]
     out = out_file(config.out, example="comparison.json", sources=sources)
     paired = [

@@ -28,10 +28,12 @@ def answerer(encoder: SampleEncoder, model: ModelConfig, rollout: RolloutConfig,
     return Answerer(
         encoder=encoder,
         engine=engine_of(rollout, encoder.encoder.end_ids),
-        decoding=Decoding(
-            model.max_completion_tokens, evaluation.temperature,
-            top_k=evaluation.top_k, top_p=evaluation.top_p, min_p=evaluation.min_p,
-        ),
+        decoding=decoding_of(evaluation, model.max_completion_tokens),
         terms=terms,
         decodes=evaluation.samples,
-    )  # fmt: skip
+    )
+
+
+def decoding_of(evaluation: EvaluationConfig, cap: int) -> Decoding:
+    """Every setting that there is, with at most `cap` tokens of a completion."""
+    return Decoding(cap, evaluation.temperature, top_k=evaluation.top_k, top_p=evaluation.top_p, min_p=evaluation.min_p)

@@ -56,6 +56,15 @@ def weights_identity(checkpoint: str) -> str:
     return content_hash({file.name: file_hash(file) for file in sorted(folder.glob("*.safetensors"))})
 
 
+def reader_identity(checkpoint: str) -> str:
+    """The hash of what stands beside a local folder's weights: tokenizer, chat template, pictures' settings."""
+    folder = EMBEDDED_FOLDER if checkpoint == EMBEDDED else Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        return checkpoint
+    files = [file for kind in ("*.json", "*.jinja", "*.txt") for file in folder.glob(kind)]
+    return content_hash({file.name: file_hash(file) for file in sorted(files)})
+
+
 def parent_record(checkpoint: str) -> ParentRecord:
     """Where a run's weights come from; a folder that one of our runs exported names that run."""
     identity = weights_identity(checkpoint)

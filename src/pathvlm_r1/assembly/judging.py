@@ -37,6 +37,8 @@ from pathvlm_r1.reward import Completion, FinishReason, Judge, OracleJudge, Rule
 from pathvlm_r1.reward.judges import (
     NANO,
     PROMPTS,
+    QUALITY_SCHEMA,
+    QUALITY_SCHEMA_VERSION,
     Asking,
     Budget,
     Client,
@@ -47,6 +49,7 @@ from pathvlm_r1.reward.judges import (
     OpenAIJudge,
     PanelJudge,
     Prompt,
+    QualityJudge,
     RulesJudge,
     Tie,
     opened,
@@ -79,8 +82,7 @@ def judge_of(config: JudgeConfig, contract: Contract, processes: int = 1, repeat
             rates = {name: ErrorRates(**asdict(one)) for name, one in config.errors.items()}
             return NoisyJudge(judge=wrapped, seed=config.seed, rates=rates, name=config.name)
         case OpenAIJudgeConfig():
-            key = None if config.api_key_env is None else os.environ[config.api_key_env].strip()
-            return _openai(config, key, processes, repeat)
+            return _openai(config, _key_of(config), processes, repeat)
         case LocalJudgeConfig():
             return _local(config, repeat)
         case RulesJudgeConfig():
@@ -96,17 +98,26 @@ def require_judge(config: JudgeConfig) -> None:
         ConfigError: its key, its prompt or its model is not there.
     """
     for place, member in language_models(config).items():
-        if member.prompt not in PROMPTS:
-            raise ConfigError(f"{place}.prompt={member.prompt}: one of {', '.join(PROMPTS)}")
+        _require_prompt(member, place, prompts="process_events_")
         if isinstance(member, LocalJudgeConfig):
             require_model(place, member)
     for place, judge in paid_judges(config).items():
-        variable = judge.api_key_env
-        if variable is not None and not os.environ.get(variable, "").strip():
-            raise ConfigError(
-                f"{place}.api_key_env={variable}: this environment variable is not set; export the key of {judge.url} "
-                f"in it, or set {place}.api_key_env=null for a server that takes none"
-            )
+        _require_key(judge, place)
+
+
+def _require_prompt(judge: OpenAIJudgeConfig | LocalJudgeConfig, place: str, *, prompts: str) -> None:
+    known = [name for name in PROMPTS if name.startswith(prompts)]
+    if judge.prompt not in known:
+        raise ConfigError(f"{place}.prompt={judge.prompt}: one of {', '.join(known)}")
+
+
+def _require_key(judge: OpenAIJudgeConfig, place: str) -> None:
+    variable = judge.api_key_env
+    if variable is not None and not os.environ.get(variable, "").strip():
+        raise ConfigError(
+            f"{place}.api_key_env={variable}: this environment variable is not set; export the key of {judge.url} "
+            f"in it, or set {place}.api_key_env=null for a server that takes none"
+        )
 
 
 def with_typed_limits(config: TrainConfig, judge: JudgeConfig, typed: Sequence[str]) -> TrainConfig:
@@ -219,6 +230,23 @@ def _local(config: LocalJudgeConfig, repeat: int) -> LocalJudge:
         is_voiding=config.void_unfound_evidence,
         max_missing_share=config.max_missing_share,
     )  # fmt: skip
+
+
+def quality_judge_of(config: OpenAIJudgeConfig) -> QualityJudge:
+    """The judge of `evaluation_judge=…`.
+
+    Raises:
+        ConfigError: its key or its prompt is not there.
+    """
+    _require_prompt(config, "evaluation_judge", prompts="quality_")
+    _require_key(config, "evaluation_judge")
+    judge = _openai(config, _key_of(config), 1, 0)
+    asking = replace(judge.asking, schema_version=QUALITY_SCHEMA_VERSION, schema=QUALITY_SCHEMA)
+    return QualityJudge(replace(judge, asking=asking))
+
+
+def _key_of(config: OpenAIJudgeConfig) -> str | None:
+    return None if config.api_key_env is None else os.environ[config.api_key_env].strip()
 
 
 def _openai(config: OpenAIJudgeConfig, key: str | None, processes: int, repeat: int) -> OpenAIJudge:

@@ -55,9 +55,8 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         ConfigError: the checkpoint is missing, or of another model.
     """
     folder = found_checkpoint(model.checkpoint)
-    reader = EMBEDDED_FOLDER if folder == RANDOM_6M else folder
     try:
-        encoder = Encoder(load_processor(reader, max_pixels=model.max_pixels))
+        encoder = encoder_of(model)
         weights = _weights(folder, encoder, _dtype(precision, adapter))
     except (OSError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -76,6 +75,13 @@ def load_policy(model: ModelConfig, adapter: AdapterConfig, *, precision: str, t
         tower = policy.core.model.visual
         policy.feature_folder = FeatureFolder(Path(model.feature_folder).expanduser(), tower, write_atomically)
     return LoadedPolicy(policy, encoder, folder)
+
+
+def encoder_of(model: ModelConfig, *, min_pixels: int | None = None) -> Encoder:
+    """What reads for a model: its tokenizer, its chat template and, within limits of pixels, its pictures."""
+    folder = found_checkpoint(model.checkpoint)
+    reader = EMBEDDED_FOLDER if folder == RANDOM_6M else folder
+    return Encoder(load_processor(reader, min_pixels=min_pixels, max_pixels=model.max_pixels))
 
 
 def found_checkpoint(checkpoint: str) -> str:

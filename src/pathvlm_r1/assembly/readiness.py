@@ -71,9 +71,9 @@ def _measured(config: ReadinessConfig, samples: Sequence[Sample]) -> Readiness:
     encoder = SampleEncoder(loaded.encoder, Contract())
     sampled = _groups(config, encoder, loaded.policy, samples)
     groups = list(progress_over(sampled, f"{config.group_size} completions a prompt", len(samples)))
-    terms = reward_terms(config.reward, encoder.contract, config.judge)
+    terms = reward_terms(config.reward, Contract(), config.judge)
     return measure_readiness(
-        groups, total_reward(groups, terms, missing_of(config.reward)), contract=encoder.contract,
+        groups, total_reward(groups, terms, missing_of(config.reward)), contract=Contract(),
         prompts_per_step=config.prompts_per_step, seed=config.seed, replicates=config.replicates,
     )  # fmt: skip
 

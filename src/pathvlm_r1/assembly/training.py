@@ -85,7 +85,7 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
         schedule=warmup_cosine(warmup_share=stage.warmup_share, total_steps=stage.max_steps), folder=folder.path,
     )  # fmt: skip
     free = None if language_models(config.judge) else config.judge  # as it chooses no weights
-    terms = reward_terms(config.reward, encoder.contract, free)
+    terms = reward_terms(config.reward, Contract(), free)
     judged = [WeightedTerm(one.term, one.weight) for one in terms if one.term.name == "process"]  # all that it measures
     validate = _validation(config, stage, encoder, judged)
     best = _best(config, stage, folder, validate, itemgetter("accuracy"))
@@ -150,9 +150,9 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
     encoder = SampleEncoder(loaded.encoder, Contract())
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
-    signal = SignalCallback(watch, encoder.contract)
+    signal = SignalCallback(watch, Contract())
     logs = [CompletionLog(folder)] if stage.log_completions else []
-    terms = reward_terms(config.reward, encoder.contract, config.judge, processes)
+    terms = reward_terms(config.reward, Contract(), config.judge, processes)
     steps = OptimiserSteps()
     collector = (AheadCollector if config.rollout.async_judge else Collector)(
         encoder=encoder,

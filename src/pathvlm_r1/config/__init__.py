@@ -5,7 +5,16 @@ from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, V
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
 from pathvlm_r1.config.formats import FieldsConfig, FilesConfig, HubConfig
-from pathvlm_r1.config.generation import EvaluationConfig, LocalRolloutConfig, RolloutConfig, VLLMRolloutConfig
+from pathvlm_r1.config.generation import (
+    GREEDY_ANSWERS,
+    EvaluationConfig,
+    ForcedChoiceConfig,
+    JudgeQualityConfig,
+    LocalRolloutConfig,
+    MeasureConfig,
+    RolloutConfig,
+    VLLMRolloutConfig,
+)
 from pathvlm_r1.config.judge import (
     JUDGE_LIMITS,
     JUDGED_EVENTS,
@@ -64,6 +73,7 @@ from pathvlm_r1.config.unread import UNREAD_BY_STAGE, recorded, refuse_unread
 __all__ = [
     "CAPABILITIES",
     "EMBEDDED",
+    "GREEDY_ANSWERS",
     "JUDGED_EVENTS",
     "JUDGES_BY_DATASET",
     "JUDGE_LIMITS",
@@ -85,6 +95,7 @@ __all__ = [
     "EvaluationConfig",
     "FieldsConfig",
     "FilesConfig",
+    "ForcedChoiceConfig",
     "FormatConfig",
     "FullConfig",
     "GRPOConfig",
@@ -92,11 +103,13 @@ __all__ = [
     "HubTablesConfig",
     "JudgeAuditConfig",
     "JudgeConfig",
+    "JudgeQualityConfig",
     "LoRAConfig",
     "LocalJudgeConfig",
     "LocalLoggerConfig",
     "LocalRolloutConfig",
     "LoggerConfig",
+    "MeasureConfig",
     "MemberConfig",
     "ModelConfig",
     "NoisyJudgeConfig",

@@ -82,8 +82,9 @@ RolloutConfig = LocalRolloutConfig | VLLMRolloutConfig
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How answers are generated for scoring; the values stand in `conf/evaluation/*.yaml`."""
+    """How answers are generated for scoring; the values stand in `conf/evaluation/{greedy,sampled}.yaml`."""
 
+    measure: Literal["answers"]
     name: str
     temperature: float
     top_k: int
@@ -113,3 +114,39 @@ class EvaluationConfig:
     def greedy(self) -> EvaluationConfig:
         """The same with the likeliest tokens, once."""
         return replace(self, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0, samples=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForcedChoiceConfig:
+    """How option letters are compared; the values stand in `conf/evaluation/forced_choice.yaml`."""
+
+    measure: Literal["forced_choice"]
+    name: str
+    prefix: str
+    replicates: int
+
+    def __post_init__(self) -> None:
+        require_text(self.name, "evaluation.name")
+        require(self.replicates >= 1, "evaluation.replicates", self.replicates, "at least 1 bootstrap resample")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeQualityConfig:
+    """How the quality of greedy answers is judged; the values stand in `conf/evaluation/judge_quality.yaml`."""
+
+    measure: Literal["judge_quality"]
+    name: str
+    n: int
+    replicates: int
+
+    def __post_init__(self) -> None:
+        require_text(self.name, "evaluation.name")
+        require_positive(self.n, "evaluation.n")
+        require(self.replicates >= 1, "evaluation.replicates", self.replicates, "at least 1 bootstrap resample")
+
+
+MeasureConfig = EvaluationConfig | ForcedChoiceConfig | JudgeQualityConfig
+
+GREEDY_ANSWERS = EvaluationConfig(
+    measure="answers", name="greedy", temperature=0.0, top_k=0, top_p=1.0, min_p=0.0, samples=1, replicates=1
+)  # what the quality of answers is judged on

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
 from pathvlm_r1.config.splits import Split
 from pathvlm_r1.config.typed import checked
+from pathvlm_r1.contract import CONTRACTS
 
 Mismatches = Literal["contract", "prompt", "picture"]
 
@@ -44,6 +45,7 @@ class CompareConfig:
     b: str
     split: Split
     decoding: str
+    contract: str
     items: Literal["same", "common"]
     may_differ: tuple[Mismatches, ...]
     confidence: float
@@ -61,6 +63,7 @@ class CompareConfig:
     def __post_init__(self) -> None:
         for key in ("a", "b", "decoding"):
             require_text(getattr(self, key), key)
+        require(self.contract in CONTRACTS, "contract", self.contract, f"one of {', '.join(CONTRACTS)}")
         require(0 < self.confidence < 1, "confidence", self.confidence, "between 0 and 1, such as 0.95")
         require(0.5 <= self.power < 1, "power", self.power, "from 0.5 to below 1, such as 0.8")
         require(0 < self.margin < 1, "margin", self.margin, "between 0 and 1, a share: 0.02 is two points")

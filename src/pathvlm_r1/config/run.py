@@ -9,10 +9,18 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from pathvlm_r1.config.contracts import require_contracts
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.engines import Capability, require_engine
-from pathvlm_r1.config.generation import EvaluationConfig, RolloutConfig, VLLMRolloutConfig
+from pathvlm_r1.config.generation import (
+    GREEDY_ANSWERS,
+    EvaluationConfig,
+    MeasureConfig,
+    RolloutConfig,
+    VLLMRolloutConfig,
+)
 from pathvlm_r1.config.judge import JudgeConfig, deciders, require_judge_ranges
+from pathvlm_r1.config.measures import require_evaluation_judge
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import RewardConfig
@@ -122,6 +130,9 @@ class EvalConfig:
     task: Literal["evaluate"]
     split: Split
     runs: str | None
+    contracts: tuple[str, ...]
+    raise_cap_to: int | None
+    fresh: bool
     blank_images: bool
     shuffled_images: bool
     model: ModelConfig
@@ -130,7 +141,8 @@ class EvalConfig:
     reward: RewardConfig
     judge: JudgeConfig
     rollout: RolloutConfig
-    evaluation: EvaluationConfig
+    evaluation: MeasureConfig
+    evaluation_judge: JudgeConfig | None
     seed: int
     output: str
 
@@ -142,9 +154,14 @@ class EvalConfig:
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
         require_text(self.output, "output")
+        require_contracts(self.contracts, self.rollout.name)
+        if self.raise_cap_to is not None:
+            require_positive(self.raise_cap_to, "raise_cap_to")
         is_one_control = not (self.blank_images and self.shuffled_images)
         require(is_one_control, "shuffled_images", self.shuffled_images, "not together with blank_images=true")
-        _require_engine(self.rollout, _decoding_needs(self.evaluation, f"dataset={self.dataset.name}"))
+        require_evaluation_judge(self.evaluation, self.evaluation_judge)
+        decoded = self.evaluation if isinstance(self.evaluation, EvaluationConfig) else GREEDY_ANSWERS
+        _require_engine(self.rollout, _decoding_needs(decoded, f"dataset={self.dataset.name}"))
         if JUDGES_BY_DATASET[self.dataset.kind]:  # elsewhere accuracy is worth a run, whoever judges by default
             require_judge_of_terms(self.reward, self.judge, self.dataset)
         require_judge_ranges(self.judge)

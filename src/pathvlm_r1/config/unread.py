@@ -33,6 +33,15 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
+UNREAD_BY_MEASURE: dict[str, tuple[str, ...]] = {
+    "answers": ("evaluation_judge",),
+    "forced_choice": (
+        "evaluation_judge", "contracts", "raise_cap_to", "fresh", "blank_images", "shuffled_images", "reward", "judge",
+        "model.max_completion_tokens",
+    ),
+    "judge_quality": ("contracts", "reward", "judge"),
+}  # fmt: skip
+
 # Everything but `resume`, and everything but that and the limits of a judge that has some.
 _ALL, _ALL_BUT_LIMITS = "", "*"
 _SPARED = {_ALL: {"resume"}, _ALL_BUT_LIMITS: {"resume", "judge", *(f"judge.{name}" for name in JUDGE_LIMITS)}}
@@ -53,9 +62,10 @@ def refuse_unread(typed: Sequence[str], composed: DictConfig) -> None:
     raise_any(
         "that nothing reads",
         [
-            f"{override.key_or_group}: {reason}; leave it out"
+            f"{place}: {reason}; leave it out"
             for override in overrides
-            for reason in [next((why for part, why in reasons if _is_within(override.key_or_group, part)), None)]
+            for place in [override.package or override.key_or_group]  # of judge@evaluation_judge=… the second
+            for reason in [next((why for part, why in reasons if _is_within(place, part)), None)]
             if reason is not None
         ],
     )
@@ -94,13 +104,20 @@ def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
 
 def _reasons_of_task(composed: DictConfig) -> Iterator[tuple[str, str]]:
     yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
-    if composed.task == "evaluate" and composed.runs is not None:
-        reason = f"runs={composed.runs} says which models are evaluated, and where"
-        yield from ((key, reason) for key in ("model", "output"))
+    if composed.task == "evaluate":
+        yield from _reasons_of_measure(composed)
     if composed.task == "rescore":
         yield from _reasons_of_rescoring(composed)
     if composed.task == "judge_audit" and composed.run is not None:
         yield from ((key, f"run={composed.run} has its own") for key in ("dataset", "split"))
+
+
+def _reasons_of_measure(composed: DictConfig) -> Iterator[tuple[str, str]]:
+    if composed.runs is not None:
+        reason = f"runs={composed.runs} says which models are evaluated, and where"
+        yield from ((key, reason) for key in ("model", "output"))
+    unread = f"evaluation={composed.evaluation.name} does not read it"
+    yield from ((key, unread) for key in UNREAD_BY_MEASURE.get(composed.evaluation.measure, ()))
 
 
 def _reasons_of_rescoring(composed: DictConfig) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,17 @@ from pathvlm_r1.evaluation.agreement import (
     score_agreement,
     stability,
 )
-from pathvlm_r1.evaluation.answering import Answerer, as_completion, blank_images, shuffled_images
+from pathvlm_r1.evaluation.answering import (
+    Answerer,
+    Asker,
+    as_completion,
+    blank_images,
+    completion_of,
+    portion_of,
+    predictions_of,
+    shuffled_images,
+)
+from pathvlm_r1.evaluation.choosing import Chooser
 from pathvlm_r1.evaluation.collecting import Answers, collect
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms, comparisons_from_items
 from pathvlm_r1.evaluation.comparing_runs import ComparisonSettings, MetricDifference, RunComparison, compare_runs
@@ -32,6 +42,8 @@ from pathvlm_r1.evaluation.detectable import (
     detectable_mean_difference,
 )
 from pathvlm_r1.evaluation.figure import figure_png
+from pathvlm_r1.evaluation.forced_choice import Choice, ForcedChoiceRow, forced_choice_row, read_choices, write_choices
+from pathvlm_r1.evaluation.generations import Generated, GenerationFile, Group
 from pathvlm_r1.evaluation.items import Item, read_items, write_items
 from pathvlm_r1.evaluation.judge_audit import AskingCost, JudgeAudit, ProcessRule, measure_judge
 from pathvlm_r1.evaluation.judge_audit_table import audit_sentences, audit_table
@@ -61,6 +73,7 @@ from pathvlm_r1.evaluation.overoptimisation_report import (
 )
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predictions, write_predictions
+from pathvlm_r1.evaluation.quality import GradedAnswer, QualityRow, quality_row, read_graded, write_graded
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
 from pathvlm_r1.evaluation.rendering import markdown
@@ -79,7 +92,10 @@ __all__ = [
     "Answerer",
     "Answers",
     "ArmRow",
+    "Asker",
     "AskingCost",
+    "Choice",
+    "Chooser",
     "Compared",
     "Comparison",
     "ComparisonSettings",
@@ -88,6 +104,11 @@ __all__ = [
     "Difference",
     "Estimate",
     "EventAgreement",
+    "ForcedChoiceRow",
+    "Generated",
+    "GenerationFile",
+    "GradedAnswer",
+    "Group",
     "Interval",
     "Item",
     "JudgeAudit",
@@ -105,6 +126,7 @@ __all__ = [
     "PairedRuns",
     "Prediction",
     "ProcessRule",
+    "QualityRow",
     "Readiness",
     "Repeats",
     "ResultRow",
@@ -129,6 +151,7 @@ __all__ = [
     "compare_runs",
     "comparison_text",
     "comparisons_from_items",
+    "completion_of",
     "design_effect",
     "detectable_difference",
     "detectable_mean_difference",
@@ -136,6 +159,7 @@ __all__ = [
     "difference_table",
     "event_agreement",
     "figure_png",
+    "forced_choice_row",
     "hierarchical_interval",
     "holm",
     "image_bootstrap_of_seed_mean",
@@ -157,7 +181,12 @@ __all__ = [
     "paired_difference",
     "paired_runs",
     "pass_at_k",
+    "portion_of",
     "predict",
+    "predictions_of",
+    "quality_row",
+    "read_choices",
+    "read_graded",
     "read_items",
     "read_log",
     "read_predictions",
@@ -175,6 +204,8 @@ __all__ = [
     "summarise",
     "verdict",
     "wilson",
+    "write_choices",
+    "write_graded",
     "write_items",
     "write_predictions",
     "write_report",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
+from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
+from pathvlm_r1.evaluation.quality import GradedAnswer, read_graded
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
 
 BASE = "base"
@@ -36,18 +39,38 @@ class EvaluatedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one run answered on one split with one decoding."""
+    """What one run answered on one split with one decoding, under one contract."""
 
     run: EvaluatedRun
     dataset: str
     split: str
     decoding: str
     control: str | None  # one of CONTROLS: the pictures were not those of the questions
+    contract: str  # that they were asked and read under
     predictions: tuple[Prediction, ...]
 
     @property
     def is_primary(self) -> bool:
-        return self.decoding == GREEDY and self.control is None
+        """Whether the main tables stand on them."""
+        return self.decoding == GREEDY and self.control is None and self.contract == THINK_ANSWER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What one run chose on one split when it had to."""
+
+    run: EvaluatedRun
+    split: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedRun:
+    """What one run answered on one split, graded."""
+
+    run: EvaluatedRun
+    split: str
+    answers: tuple[GradedAnswer, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +80,8 @@ class Collection:
     in_domain: str
     answers: tuple[Answers, ...]
     costs: tuple[TrainingCost, ...]  # of the runs that were trained, arms in the same order
+    chosen: tuple[Chosen, ...]
+    graded: tuple[GradedRun, ...]
     notes: tuple[str, ...]  # what a reader must know of how runs were chosen and rewarded
 
     @property
@@ -87,9 +112,19 @@ def collect(folder: Path) -> Collection:
     answers.sort(key=lambda a: (arm_rank(a.run.arm), a.run.seed, dataset_rank(a, in_domain)))
     _require_same_questions(answers)
     runs.sort(key=lambda run: (arm_rank(run.arm), run.seed))
+    chosen = [
+        Chosen(run=run, split=split, choices=tuple(choices))
+        for run in runs
+        for split, choices in _measured(RunFolder(run.folder).choices, read_choices)
+    ]
+    graded = [
+        GradedRun(run=run, split=split, answers=tuple(answers))
+        for run in runs
+        for split, answers in _measured(RunFolder(run.folder).qualities, read_graded)
+    ]
     costs = [run.cost for run in runs if run.cost is not None]
     notes += [run.weights_note for run in runs if run.weights_note is not None]
-    return Collection(in_domain, tuple(answers), tuple(costs), tuple(notes))
+    return Collection(in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(graded), tuple(notes))
 
 
 def arm_rank(arm: str) -> tuple[int, str]:
@@ -144,24 +179,38 @@ def _answers(run: EvaluatedRun) -> list[Answers]:
     return [_read(run, path) for path in sorted(RunFolder(run.folder).predictions.glob("*.jsonl"))]
 
 
+def _measured(folder: Path, read: Callable[[Path], list[Entry]]) -> Iterator[tuple[str, list[Entry]]]:
+    """Split and lines of every file <dataset>.<split>.<evaluation>.jsonl of a folder."""
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            found = read(path)
+        except ValueError as error:
+            raise TrackingError(str(error)) from error
+        if not found or path.stem.count(".") < 2:
+            raise TrackingError(f"{path}: not a file <dataset>.<split>.<evaluation>.jsonl with lines; remove it")
+        yield path.stem.split(".")[-2], found
+
+
 def _read(run: EvaluatedRun, path: Path) -> Answers:
-    dataset, split, decoding, control = name_parts(path)
+    dataset, split, decoding, contract, control = name_parts(path)
     return Answers(
-        run=run, dataset=dataset, split=split, decoding=decoding, control=control, predictions=read_answers(path)
-    )
+        run=run, dataset=dataset, split=split, decoding=decoding, control=control, contract=contract,
+        predictions=read_answers(path),
+    )  # fmt: skip
 
 
-def name_parts(path: Path) -> tuple[str, str, str, str | None]:
-    """Dataset, split, decoding and control of a file that is named <dataset>.<split>.<decoding>[.<control>].jsonl.
+def name_parts(path: Path) -> tuple[str, str, str, str, str | None]:
+    """Dataset, split, decoding, contract and control of <dataset>.<split>.<decoding>[.<contract>][.<control>].jsonl.
 
     Raises:
-        TrackingError: it is not.
+        TrackingError: the file is named otherwise.
     """
     parts = path.stem.split(".")
     control = parts.pop() if parts[-1] in CONTROLS else None
+    contract = parts.pop() if parts[-1] in CONTRACTS else THINK_ANSWER
     if len(parts) < 3:
         raise TrackingError(f"{path}: predictions are named <dataset>.<split>.<decoding>.jsonl; rename or remove it")
-    return ".".join(parts[:-2]), parts[-2], parts[-1], control
+    return ".".join(parts[:-2]), parts[-2], parts[-1], contract, control
 
 
 def read_answers(path: Path) -> tuple[Prediction, ...]:

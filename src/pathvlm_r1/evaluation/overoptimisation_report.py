@@ -12,6 +12,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from pathvlm_r1.evaluation.figure import DOTS_PER_INCH, OTHER_COLOURS
+from pathvlm_r1.evaluation.markdown_cells import markdown_table
 from pathvlm_r1.evaluation.overoptimisation import Curve, CurvePoint, Overoptimisation, SeedMean
 
 _HEADER = ("arm", "judge", "seeds", "accuracy", "process, true", "process, judged", "gap")
@@ -45,12 +46,12 @@ def overoptimisation_markdown(found: Overoptimisation) -> str:
         "# Over-optimisation",
         f"Greedy answers on test, mean over the seeds, 95 % intervals with images resampled; true: by {true}, judged: "
         "by the judge that rewarded the arm, gap: judged less true.",
-        _table(_HEADER, arms),
+        markdown_table(_HEADER, arms),
         *_left_out(found),
         f"**Less the arm that was rewarded by {true}**, by seed, and with seeds resampled too.",
-        _table(("arm", "accuracy", "process, true"), differences),
+        markdown_table(("arm", "accuracy", "process, true"), differences),
         "**Over the training**, of the sampled completions, mean over the seeds.",
-        _table(
+        markdown_table(
             ("arm", "steps", "accuracy", "process, true", "process, judged", "gap", "gap by seed"),
             [_point(curve, point) for curve in found.curves for point in curve.points],
         ),
@@ -129,10 +130,3 @@ def _number(mean: SeedMean | None) -> str:
 
 def _plain(value: float | None, *, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.3f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pathvlm_r1.contract import Contract
+from pathvlm_r1.contract import EvaluationContract
 from pathvlm_r1.reward import Completion, Score, Verdict
 
 
@@ -35,15 +35,19 @@ class Prediction:
     likeliest_letter: str | None = None  # by option log-probability, where that was asked for
     judged_by: dict[str, object] | None = None  # who decided the events, under which versions; of a panel, how each
     scores: dict[str, float | None] | None = None  # raw, of every reward term; None in what older versions wrote
+    cap: int | None = None  # tokens that the completion might have had; here and below: None in older versions
+    is_guessed: bool = False  # a contract's own fallback chose the answer
+    checkpoint_hash: str | None = None  # of the weights, or the hub id
+    data_hash: str | None = None  # of all questions that were asked together
 
 
 def predict(
-    completion: Completion, decode: int, *, contract: Contract, scores: Mapping[str, Score],
-    likeliest_letter: str | None = None,
+    completion: Completion, decode: int, *, contract: EvaluationContract, scores: Mapping[str, Score],
+    likeliest_letter: str | None = None, cap: int | None = None,
 ) -> Prediction:  # fmt: skip
-    """Read one completion, which the reward terms have scored."""
+    """Read one completion, which the reward terms have scored, under a contract."""
     sample = completion.sample
-    parsed = contract.parse(completion.text, sample.options)
+    parsed = contract.read(completion.text, sample)
     process = scores.get("process")
     verdict = None if process is None else process.verdict
     return Prediction(
@@ -66,6 +70,8 @@ def predict(
         likeliest_letter=None if sample.is_open else likeliest_letter,
         judged_by=None if verdict is None else _judged_by(verdict),
         scores={name: score.value for name, score in scores.items()},
+        cap=cap,
+        is_guessed=parsed.is_guessed,
     )
 
 
@@ -94,7 +100,7 @@ def read_predictions(path: Path) -> list[Prediction]:
         ValueError: a line that is not a prediction; names file and line.
     """
     predictions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         try:
             predictions.append(Prediction(**json.loads(line)))
         except (TypeError, ValueError) as error:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.table import Table
 
+from pathvlm_r1.contract import THINK_ANSWER
 from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.markdown_cells import Place, accuracy_cell, label, markdown_table
+from pathvlm_r1.evaluation.measure_tables import FORCED_LEGEND, QUALITY_LEGEND, forced_choice_table, quality_table
 from pathvlm_r1.evaluation.multiplicity import holm
 from pathvlm_r1.evaluation.repeats import mean_of_repeats
-from pathvlm_r1.evaluation.summary import ArmMean, Summary, TypeRow, VariantRow
+from pathvlm_r1.evaluation.summary import ArmMean, Summary, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
 
 DISCLAIMER = (
     "Phantoms and the nano model are stand-ins for pathology images and Qwen2.5-VL: nothing here is a medical claim."
 )
-Place = tuple[str, str]  # dataset and split
 
 
 def markdown(summary: Summary) -> str:
@@ -31,9 +33,12 @@ def markdown(summary: Summary) -> str:
         *_section("Comparisons", _COMPARISONS_LEGEND, _sentences(summary.comparisons)),
         *_section("By question type", _types_legend(summary), _types_table(summary)),
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
+        *_section("Forced choice", FORCED_LEGEND, forced_choice_table(summary.forced_choices)),
+        *_section("Quality of answers", QUALITY_LEGEND, quality_table(summary.qualities)),
         *_section("Controls", _CONTROLS_LEGEND, _variants_table(summary.controls)),
         *_section("Sampled", _SAMPLED_LEGEND, _variants_table(summary.sampled)),
         *_section("Over decodes", _DECODES_LEGEND, _decodes_table(summary)),
+        *_section("Other contracts", _contracts_legend(summary), _variants_table(summary.contracts)),
         *_section("Cost of training", _COSTS_LEGEND, _costs_table(summary.costs)),
         *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
     ]
@@ -45,7 +50,7 @@ def sentence(comparison: Comparison, p_holm: float) -> str:
     c = comparison
     verdict = "higher" if c.ci_low > 0 else "lower" if c.ci_high < 0 else "not told apart"
     line = (
-        f"- **{c.b} against {c.a}**, {_label((c.dataset, c.split))}, {c.metric}: {c.b} is {verdict}, "
+        f"- **{c.b} against {c.a}**, {label((c.dataset, c.split))}, {c.metric}: {c.b} is {verdict}, "
         f"{c.difference:+.3f} [{c.ci_low:+.3f}, {c.ci_high:+.3f}], p {c.p:.2g}, by Holm {p_holm:.2g} "
         f"({c.n} questions; "
     )
@@ -66,9 +71,9 @@ def _sentences(comparisons: Sequence[Comparison]) -> str:
 
 def terminal_table(summary: Summary) -> Table:
     """One row per arm, on average over its seeds; five datasets fit into 80 columns."""
-    caption = f"greedy, accuracy with 95 % intervals; last columns on {_label(_home(summary))}\n{DISCLAIMER}"
+    caption = f"greedy, accuracy with 95 % intervals; last columns on {label(_home(summary))}\n{DISCLAIMER}"
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False, padding=0, caption=caption, caption_justify="left")
-    header = ["arm", *map(_label, _places(summary)), *_DETAILS]
+    header = ["arm", *map(label, _places(summary)), *_DETAILS]
     for index, name in enumerate(header):
         table.add_column(_NARROW.sub("\n", name), justify="left" if index == 0 else "right", overflow="fold")
     for stage, means in grouped(summary.arms, lambda mean: mean.stage).items():
@@ -104,29 +109,29 @@ def _arms_legend(summary: Summary) -> str:
     return (
         "Accuracy per dataset with greedy decoding and 95 % intervals; trained on "
         f"{summary.in_domain}, the others are out of domain. Format rate, process score, mean completion length in "
-        f"tokens and completions that hit the token limit are those on {_label(_home(summary))}."
+        f"tokens and completions that hit the token limit are those on {label(_home(summary))}."
     )
 
 
 def _types_legend(summary: Summary) -> str:
-    return f"Accuracy on {_label(_home(summary))} with 95 % intervals, on average over the seeds."
+    return f"Accuracy on {label(_home(summary))} with 95 % intervals, on average over the seeds."
 
 
 def _arms_table(summary: Summary) -> str:
-    header = ["arm", "seed", *map(_label, _places(summary)), *_DETAILS]
+    header = ["arm", "seed", *map(label, _places(summary)), *_DETAILS]
     rows = []
     for stage, means in grouped(summary.arms, lambda mean: mean.stage).items():
         by_seed = grouped((row for row in summary.rows if row.stage == stage), lambda row: row.seed)
         rows += [[stage, str(seed), *_cells(summary, of_seed)] for seed, of_seed in by_seed.items()]
         if len(by_seed) > 1:
             rows.append([f"**{stage}**", f"mean of {len(by_seed)}", *_cells(summary, means)])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _cells(summary: Summary, means: Sequence[ArmMean] | Sequence[ResultRow]) -> list[str]:
     """Accuracy on every dataset, then the details of the one that was trained on."""
     at = {(mean.dataset, mean.split): mean for mean in means}
-    accuracies = [_accuracy(at[place]) if place in at else "-" for place in _places(summary)]
+    accuracies = [accuracy_cell(at[place]) if place in at else "-" for place in _places(summary)]
     home = at.get(_home(summary))
     if home is None:
         return [*accuracies, *("-" for _ in _DETAILS)]
@@ -142,42 +147,45 @@ def _types_table(summary: Summary) -> str:
     by_type = grouped(at_home, lambda row: row.question_type)
     rows = []
     for question_type, of_type in by_type.items():
-        found = {row.stage: _accuracy(row) for row in of_type}
+        found = {row.stage: accuracy_cell(row) for row in of_type}
         rows.append([question_type, *(found.get(arm, "-") for arm in arms)])
-    return _table(["question type", *arms], rows)
+    return markdown_table(["question type", *arms], rows)
 
 
 def _letters_table(summary: Summary) -> str:
-    return _table(
+    return markdown_table(
         ["arm", "dataset", "parser", "option log-probability"],
         [
-            [row.stage, _label((row.dataset, row.split)), f"{row.accuracy:.3f}", f"{row.letter_accuracy:.3f}"]
+            [row.stage, label((row.dataset, row.split)), f"{row.accuracy:.3f}", f"{row.letter_accuracy:.3f}"]
             for row in summary.letters
         ],
     )
 
 
 def _variants_table(variants: Sequence[VariantRow]) -> str:
+    """With a column for the contract, and for what it left unread, as soon as there is one beside our own."""
     header = ["arm", "seed", "dataset", "decoding", "control", "accuracy", "format", "process"]
-    return _table(
-        header,
+    rows = [
         [
-            [
-                v.row.stage, str(v.row.seed), _label((v.row.dataset, v.row.split)), v.decoding, v.control or "-",
-                _accuracy(v.row), f"{v.row.format_rate:.3f}",
-                "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
-            ]
-            for v in variants
-        ],
-    )  # fmt: skip
+            v.row.stage, str(v.row.seed), label((v.row.dataset, v.row.split)), v.decoding, v.control or "-",
+            accuracy_cell(v.row), f"{v.row.format_rate:.3f}",
+            "-" if v.row.process_score is None else f"{v.row.process_score:.3f}",
+        ]
+        for v in variants
+    ]  # fmt: skip
+    if all(v.row.contract == THINK_ANSWER for v in variants):
+        return markdown_table(header, rows)
+    of_contract = [[v.row.contract, str(v.row.unread), str(v.row.guessed)] for v in variants]
+    header += ["contract", "unread", "guessed"]
+    return markdown_table(header, [[*row, *marks] for row, marks in zip(rows, of_contract, strict=True)])
 
 
 def _decodes_table(summary: Summary) -> str:
-    return _table(
+    return markdown_table(
         ["arm", "seed", "dataset", "decoding", "k", "accuracy", "SD", "pass@k", "majority vote"],
         [
             [
-                row.stage, str(row.seed), _label((row.dataset, row.split)), row.decoding, str(row.k),
+                row.stage, str(row.seed), label((row.dataset, row.split)), row.decoding, str(row.k),
                 f"{row.accuracy:.3f} [{row.t_low:.3f}, {row.t_high:.3f}]", f"{row.sd:.3f}", f"{row.pass_at_k:.3f}",
                 f"{row.majority:.3f}",
             ]
@@ -186,8 +194,17 @@ def _decodes_table(summary: Summary) -> str:
     )  # fmt: skip
 
 
+def _contracts_legend(summary: Summary) -> str:
+    names = ", ".join(dict.fromkeys(v.row.contract for v in summary.contracts))
+    return (
+        f"All tables but this one stand on {THINK_ANSWER}, where they name no other. The same questions as {names} "
+        "asks and reads them: accuracies of different contracts do not compare models. Unread completions are wrong; "
+        "guessed are those in which a contract with miscounts chose the answer itself."
+    )
+
+
 def _costs_table(costs: Sequence[TrainingCost]) -> str:
-    return _table(
+    return markdown_table(
         ["arm", "seed", "optimiser steps", "rollouts", "completions", "seconds"],
         [
             [
@@ -202,21 +219,6 @@ def _costs_table(costs: Sequence[TrainingCost]) -> str:
 def _section(title: str, legend: str, body: str) -> list[str]:
     """Nothing where there is nothing to say."""
     return [f"## {title}", legend, body] if body else []
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(_line(cells) for cells in (header, rule, *rows))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _accuracy(row: ArmMean | ResultRow | TypeRow) -> str:
-    return f"{row.accuracy:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]"
 
 
 def _stacked(accuracy: str) -> str:
@@ -236,8 +238,3 @@ def _places(summary: Summary) -> list[Place]:
 
 def _home(summary: Summary) -> Place:
     return _places(summary)[0]
-
-
-def _label(place: Place) -> str:
-    dataset, split = place
-    return dataset if split == "test" else f"{dataset} ({split})"

@@ -59,7 +59,7 @@ class PairedRuns:
 
 
 def common_files(
-    a: Path, b: Path, *, split: str, decoding: str
+    a: Path, b: Path, *, split: str, decoding: str, contract: str
 ) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...], tuple[str, ...]]:
     """Dataset -> the files of both runs, and the datasets that a or b has alone.
 
@@ -68,32 +68,37 @@ def common_files(
         b: as `a`: two folders or two files.
         split: of the files in the folders.
         decoding: likewise; those of controls are left aside.
+        contract: likewise.
 
     Raises:
         TrackingError: there is nothing to compare.
     """
     if a.is_file() and b.is_file():
         return {a.stem if a.stem == b.stem else f"{a.stem} and {b.stem}": (a, b)}, (), ()
-    of_a, of_b = (_files("a", a, split, decoding), _files("b", b, split, decoding))
+    asked = (split, decoding, contract)
+    of_a, of_b = (_files("a", a, asked), _files("b", b, asked))
     both = {name: (of_a[name], of_b[name]) for name in of_a if name in of_b}
     if not both:
         raise TrackingError(
-            f"a={a} and b={b} have no dataset in common on {split}.{decoding}: {', '.join(of_a)} against "
+            f"a={a} and b={b} have no dataset in common on {'.'.join(asked)}: {', '.join(of_a)} against "
             f"{', '.join(of_b)}. Evaluate both on one: python src/eval.py model.checkpoint=<run>/export dataset=…"
         )
     return both, tuple(name for name in of_a if name not in both), tuple(name for name in of_b if name not in both)
 
 
-def _files(key: str, run: Path, split: str, decoding: str) -> dict[str, Path]:
+def _files(key: str, run: Path, asked: tuple[str, str, str]) -> dict[str, Path]:
+    """Dataset -> file of a split, a decoding and a contract."""
     if not run.is_dir():
         what = "is a file, and the other one is not; name two run folders or two files" if run.exists() else "not found"
         raise TrackingError(f"{key}={run}: {what}")
     named = {path: name_parts(path) for path in sorted(RunFolder(run).predictions.glob("*.jsonl"))}
-    found = {name[0]: path for path, name in named.items() if name[1:] == (split, decoding, None)}
+    split, decoding, contract = asked
+    found = {name[0]: path for path, name in named.items() if name[1:] == (*asked, None)}
     if not found:
         there = ", ".join(path.stem for path in named) or "none at all"
         raise TrackingError(
-            f"{key}={run}: no predictions of split={split} and decoding={decoding}; there are: {there}. "
+            f"{key}={run}: no predictions of split={split}, decoding={decoding} and contract={contract}; "
+            f"there are: {there}. "
             f"Evaluate it: python src/eval.py model.checkpoint={run / 'export'} split={split}"
         )
     return found

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from pathvlm_r1.evaluation.collecting import Answers, Collection, grouped
+from pathvlm_r1.contract import THINK_ANSWER
+from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, GradedRun, grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.decodes import DecodesRow, decodes_row
+from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow, forced_choice_row
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.predictions import Prediction
+from pathvlm_r1.evaluation.quality import QualityRow, quality_row
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
 from pathvlm_r1.evaluation.tables import ResultRow, accuracy_by_type, letter_accuracy, result_row
 from pathvlm_r1.tracking import TrackingError
@@ -43,7 +46,7 @@ class ArmMean:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """How one run did with another decoding, or with pictures that are not those of the questions."""
+    """How one run did with another decoding or contract, or with pictures that are not those of the questions."""
 
     decoding: str
     control: str | None
@@ -89,14 +92,19 @@ class Summary:
     controls: Sequence[VariantRow]
     sampled: Sequence[VariantRow]
     decodes: Sequence[DecodesRow]
+    contracts: Sequence[VariantRow]  # greedy, asked and read under another contract than that of `rows`
     letters: Sequence[LetterRow]
+    forced_choices: Sequence[ForcedChoiceRow]
+    qualities: Sequence[QualityRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
     notes: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
         """The contents of summary.json."""
-        variants = {name: [row.as_json() for row in getattr(self, name)] for name in ("controls", "sampled")}
+        variants = {
+            name: [row.as_json() for row in getattr(self, name)] for name in ("controls", "sampled", "contracts")
+        }
         return asdict(self) | variants
 
 
@@ -108,7 +116,9 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
     """
     primary = [answers for answers in collection.answers if answers.is_primary]
     if not primary:
-        raise TrackingError("no run has greedy predictions: evaluate with evaluation=greedy, without a control")
+        raise TrackingError(
+            f"no run has greedy predictions under {THINK_ANSWER}: evaluate with evaluation=greedy, without a control"
+        )
     others = [
         VariantRow(answers.decoding, answers.control, _row(answers, seed=seed, replicates=replicates))
         for answers in collection.answers
@@ -128,9 +138,12 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
             )
         ],
         controls=[other for other in others if other.control is not None],
-        sampled=[other for other in others if other.control is None],
+        sampled=[other for other in others if other.control is None and other.decoding != GREEDY],
+        contracts=[other for other in others if other.control is None and other.decoding == GREEDY],
         decodes=[row for a in collection.answers if a.control is None and (row := decodes_row(a)) is not None],
         letters=[row for answers in primary for row in _letter_rows(answers)],
+        forced_choices=[_forced_choice(chosen, seed=seed, replicates=replicates) for chosen in collection.chosen],
+        qualities=[_quality(graded, seed=seed, replicates=replicates) for graded in collection.graded],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
         notes=collection.notes,
@@ -153,7 +166,10 @@ def read_summary(path: Path) -> Summary:
             controls=[_variant(row) for row in found["controls"]],
             sampled=[_variant(row) for row in found["sampled"]],
             decodes=[DecodesRow(**row) for row in found.get("decodes", [])],  # not in what older versions wrote
+            contracts=[_variant(row) for row in found.get("contracts", [])],  # older versions knew one
             letters=[LetterRow(**row) for row in found["letters"]],
+            forced_choices=[ForcedChoiceRow(**row) for row in found.get("forced_choices", [])],  # likewise
+            qualities=[QualityRow(**row) for row in found.get("qualities", [])],
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
             notes=found["notes"],
@@ -170,6 +186,20 @@ def _variant(row: dict[str, Any]) -> VariantRow:
 def _row(answers: Answers, *, seed: int, replicates: int) -> ResultRow:
     return result_row(
         answers.predictions, arm=answers.run.arm, split=answers.split, seed=answers.run.seed,
+        random=np.random.default_rng(seed), replicates=replicates,
+    )  # fmt: skip
+
+
+def _forced_choice(chosen: Chosen, *, seed: int, replicates: int) -> ForcedChoiceRow:
+    return forced_choice_row(
+        chosen.choices, arm=chosen.run.arm, split=chosen.split, seed=chosen.run.seed,
+        random=np.random.default_rng(seed), replicates=replicates,
+    )  # fmt: skip
+
+
+def _quality(graded: GradedRun, *, seed: int, replicates: int) -> QualityRow:
+    return quality_row(
+        graded.answers, arm=graded.run.arm, split=graded.split, seed=graded.run.seed,
         random=np.random.default_rng(seed), replicates=replicates,
     )  # fmt: skip
 

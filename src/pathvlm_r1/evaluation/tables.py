@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pathvlm_r1.contract import THINK_ANSWER
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.evaluation.statistics import Interval, share_interval
+from pathvlm_r1.reward import is_looping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,12 @@ class ResultRow:
     process_score: float | None  # mean over the predictions with a verdict
     mean_completion_tokens: float
     cap_hits: int
+    contract: str = THINK_ANSWER  # here and below: what older versions did not write
+    cap: int | None = None  # tokens, the most that a completion might have had
+    empty: int | None = None  # completions without a text
+    looping: int | None = None  # completions with a run of words three times in a row
+    unread: int | None = None  # completions in which the contract found no answer
+    guessed: int | None = None  # of which a contract with miscounts chose the answer
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,6 +65,12 @@ def result_row(
         process_score=float(np.mean(process)) if process else None,
         mean_completion_tokens=float(np.mean([p.completion_tokens for p in predictions])),
         cap_hits=sum(p.is_capped for p in predictions),
+        contract=predictions[0].contract,
+        cap=max((p.cap for p in predictions if p.cap is not None), default=None),
+        empty=sum(not p.completion.strip() for p in predictions),
+        looping=sum(is_looping(p.completion) for p in predictions),
+        unread=sum(p.answer is None for p in predictions),
+        guessed=sum(p.is_guessed for p in predictions),
     )  # fmt: skip
 
 

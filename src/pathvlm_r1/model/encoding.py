@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pathvlm_r1.contract import Contract
+from pathvlm_r1.contract import Asking, EvaluationContract
 from pathvlm_r1.data import ImageSource, Sample
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.model.processor import ImageTextProcessor
 
 IGNORED = -100  # label of a token without loss
+_USER = "<|im_start|>user"
 
 
 class ImageTokenError(ValueError):
@@ -101,14 +102,16 @@ class Encoder:
         self._grids: dict[str, Tensor] = {}  # of the pictures that have a key: a second question need not decode them
 
     def prompt(
-        self, text: str, images: Sequence[ImageSource] = (), *, image_keys: Sequence[str] | None = None
-    ) -> EncodedPrompt:
+        self, text: str, images: Sequence[ImageSource] = (), *, image_keys: Sequence[str] | None = None,
+        system: str | None = None,
+    ) -> EncodedPrompt:  # fmt: skip
         """Encode one user turn, the pictures first, in their order.
 
         Args:
             text: of the turn.
             images: none, one or several.
             image_keys: a name for each, under which its size and features are kept; without them nothing is kept.
+            system: text of the turn before it; None: the chat template's own; empty: no such turn.
 
         Raises:
             ImageTokenError: the text holds image tokens.
@@ -117,7 +120,7 @@ class Encoder:
         pictures = tuple(self._picture(image, key) for image, key in zip(images, keys, strict=True))
         counts = [int(picture.grid_thw.prod()) // self.processor.image_processor.merge_size**2 for picture in pictures]
         mark, remaining = self.processor.image_token, iter(counts)
-        rendered = self.rendered(text, pictures=len(images))
+        rendered = self.rendered(text, pictures=len(images), system=system)
         expanded = re.sub(re.escape(mark), lambda _: mark * next(remaining, 1), rendered)
         return EncodedPrompt(self._with_image_tokens(expanded, sum(counts)), pictures, text)
 
@@ -140,14 +143,15 @@ class Encoder:
             )
         return token_ids
 
-    def rendered(self, text: str, *, pictures: int = 0) -> str:
+    def rendered(self, text: str, *, pictures: int = 0, system: str | None = None) -> str:
         """The dialogue of one user turn, up to and including the opening of the assistant's."""
         parts = [*[{"type": "image"}] * pictures, {"type": "text", "text": text}]
-        return str(
-            self.processor.apply_chat_template(
-                [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
-            )
-        )
+        turns = [{"role": "user", "content": parts}]
+        if system:
+            turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+        rendered = str(self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+        # The template puts a system turn of its own before a dialogue without one.
+        return rendered[rendered.index(_USER) :] if system == "" else rendered
 
     def pictures(self, images: Sequence[ImageSource]) -> tuple[Tensor, Tensor]:
         """The patches [patches, values] of pictures, one after the other, and their grids [pictures, 3]."""
@@ -190,7 +194,7 @@ class Encoder:
 class SampleEncoder:
     """Encodes samples under a contract, each prompt once."""
 
-    def __init__(self, encoder: Encoder, contract: Contract) -> None:
+    def __init__(self, encoder: Encoder, contract: EvaluationContract) -> None:
         self.encoder = encoder
         self.contract = contract
         self._prompts: dict[str, EncodedPrompt] = {}
@@ -201,12 +205,13 @@ class SampleEncoder:
         Raises:
             DatasetError: the record's text holds image tokens; names the record and both counts.
         """
-        pictures = _picture_keys(sample)
+        asking = self.contract.asking
+        pictures = _picture_keys(sample, asking)
         key = f"{pictures[0]}/{sample.sample_id}"  # a control asks the same question about another picture
         if key not in self._prompts:
             with _record_named(sample):
                 text = self.contract.prompt(sample)
-                self._prompts[key] = self.encoder.prompt(text, sample.images, image_keys=pictures)
+                self._prompts[key] = self.encoder.prompt(text, sample.images, image_keys=pictures, system=asking.system)
         return self._prompts[key]
 
     def row(self, sample: Sample) -> EncodedRow:
@@ -220,9 +225,10 @@ class SampleEncoder:
         return EncodedRow(self.prompt(sample), completion)
 
 
-def _picture_keys(sample: Sample) -> list[str]:
+def _picture_keys(sample: Sample, asking: Asking) -> list[str]:
     """A name for each picture: that of the set they form, with a place behind it where there are several."""
-    shared = f"{sample.dataset}/{sample.image_id}"
+    size = "" if asking.max_pixels is None else f"@{asking.min_pixels}-{asking.max_pixels}"  # another picture
+    shared = f"{sample.dataset}/{sample.image_id}{size}"
     return [shared] if len(sample.images) == 1 else [f"{shared}#{place}" for place in range(len(sample.images))]
 
 

@@ -28,11 +28,14 @@ class ImageTextProcessor(Qwen2_5_VLProcessor):  # type: ignore[misc]
         return ["image_processor", "tokenizer"]
 
 
-def load_processor(folder: str | Path, *, max_pixels: int | None = None) -> ImageTextProcessor:
-    """Read a Qwen2.5-VL processor folder, or a hub id; `max_pixels` bounds the area after resizing."""
+def load_processor(
+    folder: str | Path, *, min_pixels: int | None = None, max_pixels: int | None = None
+) -> ImageTextProcessor:  # fmt: skip
+    """Read a Qwen2.5-VL processor folder, or a hub id; the two limits are of the area after resizing."""
     image_processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    if max_pixels is not None:
-        image_processor.size = {**dict(image_processor.size), "longest_edge": max_pixels}
+    for edge, pixels in (("shortest_edge", min_pixels), ("longest_edge", max_pixels)):
+        if pixels is not None:
+            image_processor.size = {**dict(image_processor.size), edge: pixels}
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return ImageTextProcessor(image_processor, tokenizer, tokenizer.chat_template)
 

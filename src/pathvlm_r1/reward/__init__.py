@@ -1,7 +1,16 @@
 """Rewards: what a completion carries, the terms that score it, the rubric and its judges, and the weighted total."""
 
 from pathvlm_r1.reward.alignment import ImageTextAlignment, PairEncoder, stated_findings
-from pathvlm_r1.reward.completion import BatchTerm, Completion, FinishReason, Judge, RewardTerm, Score, score_all
+from pathvlm_r1.reward.completion import (
+    BatchTerm,
+    Completion,
+    FinishReason,
+    Judge,
+    RewardTerm,
+    Score,
+    is_looping,
+    score_all,
+)
 from pathvlm_r1.reward.consistency import AnswerConsistency, concluded
 from pathvlm_r1.reward.judges import JudgeError, OracleJudge
 from pathvlm_r1.reward.own_term import OwnTerm, TermError
@@ -66,6 +75,7 @@ __all__ = [
     "accuracy_kinds",
     "concluded",
     "correctness",
+    "is_looping",
     "is_without_signal",
     "process_score",
     "repeated_share",

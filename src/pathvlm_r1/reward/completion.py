@@ -47,8 +47,7 @@ class Completion:
     @property
     def is_looping(self) -> bool:
         """Whether some run of up to `LOOP_WORDS` words stands `LOOP_REPEATS` times in a row."""
-        words = self.text.split()
-        return any(_repeats(words, size) for size in range(1, LOOP_WORDS + 1))
+        return is_looping(self.text)
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,12 @@ def score_all(term: RewardTerm, completions: Sequence[Completion]) -> list[Score
     if isinstance(term, BatchTerm):
         return term.score_all(completions)
     return [term(completion) for completion in completions]
+
+
+def is_looping(text: str) -> bool:
+    """Whether some run of up to `LOOP_WORDS` words stands `LOOP_REPEATS` times in a row."""
+    words = text.split()
+    return any(_repeats(words, size) for size in range(1, LOOP_WORDS + 1))
 
 
 def _repeats(words: Sequence[str], size: int) -> bool:

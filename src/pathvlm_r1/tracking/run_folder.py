@@ -57,8 +57,23 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """The folder of scored completions: <dataset>.<split>.<decoding>.jsonl."""
+        """The folder of scored completions: <dataset>.<split>.<decoding>[.<contract>][.<control>].jsonl."""
         return self.path / "predictions"
+
+    @property
+    def choices(self) -> Path:
+        """The folder of forced choices: <dataset>.<split>.<evaluation>.jsonl."""
+        return self.path / "choices"
+
+    @property
+    def qualities(self) -> Path:
+        """The folder of judged answers: <dataset>.<split>.<evaluation>.jsonl."""
+        return self.path / "qualities"
+
+    @property
+    def generations(self) -> Path:
+        """The folder of what an evaluation generated, before anything has read it."""
+        return self.path / "generations"
 
 
 def ensure_writable(output: Path) -> None:

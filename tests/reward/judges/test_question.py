@@ -76,7 +76,7 @@ def test_a_version_of_the_prompt_stays_what_it_was_when_it_judged():
     """A better prompt is a new file: verdicts name their version, and so do the tables made of them."""
     written_as = {version: hashlib.sha256(json.dumps(Prompt.named(version).sections).encode()).hexdigest()[:16]
                   for version in PROMPTS}  # fmt: skip
-    assert written_as == {"process_events_v1": "e2ca5044878b1555"}
+    assert written_as == {"process_events_v1": "e2ca5044878b1555", "quality_v1": "2d66cdbba20feb13"}
 
 
 CHANGES = [

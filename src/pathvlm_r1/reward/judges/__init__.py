@@ -8,6 +8,14 @@ from pathvlm_r1.reward.judges.noisy import ErrorRates, NoisyJudge
 from pathvlm_r1.reward.judges.openai import Budget, OpenAIJudge
 from pathvlm_r1.reward.judges.oracle import OracleJudge
 from pathvlm_r1.reward.judges.panel import PanelJudge, Tie
+from pathvlm_r1.reward.judges.quality import (
+    QUALITIES,
+    QUALITY_SCHEMA,
+    QUALITY_SCHEMA_VERSION,
+    Graded,
+    Qualities,
+    QualityJudge,
+)
 from pathvlm_r1.reward.judges.question import PROMPTS, Asking, Picture, Prompt, Question
 from pathvlm_r1.reward.judges.rules import RulesJudge
 from pathvlm_r1.reward.judges.store import NANO, opened
@@ -16,12 +24,16 @@ __all__ = [
     "BOUNDED_SCHEMA",
     "NANO",
     "PROMPTS",
+    "QUALITIES",
+    "QUALITY_SCHEMA",
+    "QUALITY_SCHEMA_VERSION",
     "Answer",
     "Asking",
     "Budget",
     "Client",
     "Endpoint",
     "ErrorRates",
+    "Graded",
     "JudgeError",
     "LocalChat",
     "LocalJudge",
@@ -31,6 +43,8 @@ __all__ = [
     "PanelJudge",
     "Picture",
     "Prompt",
+    "Qualities",
+    "QualityJudge",
     "Question",
     "RulesJudge",
     "Tie",

@@ -97,11 +97,11 @@ def read(answer: Answer, text: str, *, is_voiding: bool) -> Reading:
         text: of the completion; white space counts as one space, all else must stand in it as quoted.
         is_voiding: an event whose evidence does not stand in the text is not present.
     """
-    if fault := _fault(answer):
+    if fault := fault_of(answer):
         return Reading(None, fault)
     content = answer.choices[0].message.content or ""
     try:
-        found = _FINDINGS.validate_python(json.loads(content, object_pairs_hook=_once))
+        found = _FINDINGS.validate_python(json.loads(content, object_pairs_hook=once))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
@@ -118,7 +118,7 @@ def read(answer: Answer, text: str, *, is_voiding: bool) -> Reading:
     return Reading(RubricEvents(**present), _in_words(unfound, is_voiding=is_voiding), unfound)
 
 
-def _fault(answer: Answer) -> str | None:
+def fault_of(answer: Answer) -> str | None:
     """Why an answer is none, before its content is looked at."""
     if len(answer.choices) != 1:
         return f"{len(answer.choices)} choices, one was asked for"
@@ -130,7 +130,7 @@ def _fault(answer: Answer) -> str | None:
     return None if choice.message.content else "no content"
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; a key that stands twice would hide one of its values."""
     made = dict(pairs)
     if len(made) < len(pairs):

@@ -76,7 +76,8 @@ class LocalJudge:
             answer = (kept | asked)[question.key]
             verdicts.append(self._verdict(question, answer, chat.revision, is_cached=question.key in seen))
             seen.add(question.key)
-        require_enough(verdicts, self.max_missing_share)
+        missing = [verdict.reason for verdict in verdicts if verdict.events is None]
+        require_enough(missing, len(verdicts), self.max_missing_share)
         return verdicts
 
     def _asked(self, questions: Sequence[Question], chat: LocalChat, store: Store) -> dict[str, Answer]:

@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pathvlm_r1.reward.judges.errors import JudgeError
-from pathvlm_r1.reward.verdict import Verdict
 
 
-def require_enough(verdicts: Sequence[Verdict], max_missing_share: float) -> None:
+def require_enough(missing: Sequence[str], asked: int, max_missing_share: float) -> None:
     """Refuse a batch of which too much has no verdict.
+
+    Args:
+        missing: why there is none, for each completion without one.
+        asked: completions of the batch.
+        max_missing_share: of them, that may have none.
 
     Raises:
         JudgeError: with the most frequent reason.
     """
-    missing = [verdict.reason for verdict in verdicts if verdict.events is None]
-    if len(missing) > max_missing_share * len(verdicts):
+    if len(missing) > max_missing_share * asked:
         (reason, count), *_ = Counter(missing).most_common(1)
         raise JudgeError(
-            f"judge.max_missing_share={max_missing_share:g}: {len(missing)} of {len(verdicts)} completions "
+            f"judge.max_missing_share={max_missing_share:g}: {len(missing)} of {asked} completions "
             f"have no verdict, {count} of them for this reason: {reason}"
         )

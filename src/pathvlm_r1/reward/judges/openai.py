@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 from pathvlm_r1.reward.completion import Completion
-from pathvlm_r1.reward.judges.answer import SCHEMA_VERSION, Answer, read
+from pathvlm_r1.reward.judges.answer import Answer, read
 from pathvlm_r1.reward.judges.client import Client, Session, Unanswered
 from pathvlm_r1.reward.judges.missing import require_enough
 from pathvlm_r1.reward.judges.question import Asking, Question
@@ -55,6 +55,16 @@ class _Outcome:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """What became of the question about one completion."""
+
+    completion: Completion
+    answer: Answer | None
+    reason: str  # of no answer
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
 class OpenAIJudge:
     """Asks a chat model, concurrently, and keeps what it answered; what it cannot answer has no verdict.
 
@@ -81,14 +91,23 @@ class OpenAIJudge:
         Raises:
             JudgeError: the budget, an outage or too many missing verdicts end the run.
         """
+        verdicts = [self._verdict(reply) for reply in self.replies(completions)]
+        missing = [verdict.reason for verdict in verdicts if verdict.events is None]
+        require_enough(missing, len(verdicts), self.max_missing_share)
+        return verdicts
+
+    def replies(self, completions: Sequence[Completion]) -> list[Reply]:
+        """What was answered about each completion, in order, before anything is read in it.
+
+        Raises:
+            JudgeError: the budget or an outage ends the run.
+        """
         if not completions:
             return []
         with opened(self.cache) as store:
-            verdicts = asyncio.run(self._judge(completions, store))
-        require_enough(verdicts, self.max_missing_share)
-        return verdicts
+            return asyncio.run(self._ask(completions, store))
 
-    async def _judge(self, completions: Sequence[Completion], store: Store) -> list[Verdict]:
+    async def _ask(self, completions: Sequence[Completion], store: Store) -> list[Reply]:
         questions = self.asking.questions(completions)
         distinct = {question.key: question for question in questions}
         slots = asyncio.Semaphore(self.client.endpoint.concurrency)
@@ -101,11 +120,11 @@ class OpenAIJudge:
         if faults:
             raise faults[0]
         outcomes = {key: outcome for key, outcome in zip(distinct, ended, strict=True) if isinstance(outcome, _Outcome)}
-        verdicts, paid = [], set[str]()
+        replies, paid = [], set[str]()
         for question in questions:
-            verdicts.append(self._verdict(question, outcomes[question.key], is_first=question.key not in paid))
+            replies.append(self._reply(question, outcomes[question.key], is_first=question.key not in paid))
             paid.add(question.key)
-        return verdicts
+        return replies
 
     async def _outcome(
         self, question: Question, session: Session, store: Store, slots: asyncio.Semaphore
@@ -144,7 +163,7 @@ class OpenAIJudge:
             )
         return _Outcome(answer, cost=cost)
 
-    def _verdict(self, question: Question, outcome: _Outcome, *, is_first: bool) -> Verdict:
+    def _reply(self, question: Question, outcome: _Outcome, *, is_first: bool) -> Reply:
         answer = outcome.answer
         is_cached = outcome.is_cached or (answer is not None and not is_first)
         usage = None if answer is None or is_cached else answer.usage
@@ -153,13 +172,16 @@ class OpenAIJudge:
             model=None if answer is None else answer.model,
             revision=None if answer is None else answer.system_fingerprint,
             prompt=self.asking.prompt.version,
-            schema=SCHEMA_VERSION,
+            schema=self.asking.schema_version,
             is_cached=is_cached,
             input_tokens=0 if usage is None else usage.prompt_tokens,
             output_tokens=0 if usage is None else usage.completion_tokens,
             cost_usd=outcome.cost / NANO if is_first else 0.0,
         )
-        if answer is None:
-            return Verdict(None, outcome.reason, provenance)
-        reading = read(answer, question.completion.text, is_voiding=self.is_voiding)
-        return Verdict(reading.events, reading.reason, provenance, reading.unfound)
+        return Reply(question.completion, answer, outcome.reason, provenance)
+
+    def _verdict(self, reply: Reply) -> Verdict:
+        if reply.answer is None:
+            return Verdict(None, reply.reason, reply.provenance)
+        reading = read(reply.answer, reply.completion.text, is_voiding=self.is_voiding)
+        return Verdict(reading.events, reading.reason, reply.provenance, reading.unfound)

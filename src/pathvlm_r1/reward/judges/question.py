@@ -102,6 +102,8 @@ class Asking:
     judge: str = "openai"  # that asks
     identity: str | None = None  # of a model in this process: what its name does not say
     repeat: int = 0  # how often the same was asked before; not sent, but an answer of its own
+    schema_version: str = SCHEMA_VERSION  # of the answer's form; a judge of events has that of events
+    schema: dict[str, Any] = field(default_factory=lambda: SCHEMA)
 
     def questions(self, completions: Iterable[Completion]) -> list[Question]:
         """The requests about completions; a sample's pictures are drawn once."""
@@ -131,7 +133,7 @@ class Asking:
             "messages": messages,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": SCHEMA_VERSION, "strict": True, "schema": SCHEMA},
+                "json_schema": {"name": self.schema_version, "strict": True, "schema": self.schema},
             },
             self.max_tokens_key: self.max_tokens,
         }
@@ -139,7 +141,7 @@ class Asking:
         body |= {} if self.seed is None else {"seed": self.seed}
         decisive: dict[str, Any] = {
             "judge": self.judge, "model": self.model, "prompt": [self.prompt.version, self.prompt.sections["system"]],
-            "schema": [SCHEMA_VERSION, SCHEMA], "text": self._text(completion),
+            "schema": [self.schema_version, self.schema], "text": self._text(completion),
             "picture": "+".join(picture.digest for picture in pictures),
             "settings": [self.max_side, self.temperature, self.seed, self.max_tokens],
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A contract: the prompt of a question and the parser of its answers, versioned together.
+"""The contract of this project: reasoning in think tags, then one option letter in answer tags.
 
 SFT, GRPO and evaluation ask and read through the same object, so that a reward and a score can never disagree.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from pathvlm_r1.contract.asking import Asking, lettered, plain
+from pathvlm_r1.contract.parsed import MAX_SCORED_CHARACTERS, UNREAD, Parsed
+from pathvlm_r1.contract.tags import is_framed
 from pathvlm_r1.data import LETTERS, Sample
-
-MAX_SCORED_CHARACTERS = 64_000  # a longer text is not scored: its answer is None
 
 _SUFFIX = (
     "First write your reasoning between <think> and </think>, "
@@ -30,15 +32,6 @@ _LETTER_AND_TEXT = re.compile(r"^\(?([A-Za-z])(?:[).:\]]\s*|\s+)(.+)$", re.DOTAL
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """What a completion answers, and whether it kept the form that it was asked for."""
-
-    answer: str | None  # an option letter; None when there is none, or more than one
-    states_text: bool  # the answer block holds the letter together with that option's text
-    is_formatted: bool  # the four tags, once each, in order, with nothing before or after
-
-
-@dataclass(frozen=True)
 class Contract:
     """Contract `think_answer_v1`: reasoning in think tags, then one option letter in answer tags.
 
@@ -46,18 +39,22 @@ class Contract:
     """
 
     name: str = "think_answer_v1"
+    asking: ClassVar[Asking] = Asking()
 
     def prompt(self, sample: Sample) -> str:
         """The user's turn, without the image."""
         if sample.is_open:
             return f"{sample.question}\n{_OPEN_SUFFIX}"
-        options = "\n".join(f"{letter}) {text}" for letter, text in zip(sample.letters, sample.options, strict=True))
-        return f"{sample.question}\nOptions:\n{options}\n{_SUFFIX}"
+        return f"{sample.question}\nOptions:\n{lettered(sample, '{letter}) {text}')}\n{_SUFFIX}"
 
     def target(self, sample: Sample) -> str:
         """The reference completion that SFT learns."""
         answer = sample.option(sample.answer) if sample.is_open else sample.answer
         return f"<think>{sample.rationale}</think><answer>{answer}</answer>"
+
+    def read(self, text: str, sample: Sample) -> Parsed:
+        """`parse` with the options of a sample."""
+        return self.parse(text, sample.options)
 
     def parse(self, text: str, options: Sequence[str]) -> Parsed:
         """Read any string, in time linear in its length.
@@ -71,21 +68,15 @@ class Contract:
             options: the texts of the options, in the order of their letters.
         """
         if len(text) > MAX_SCORED_CHARACTERS:
-            return Parsed(answer=None, states_text=False, is_formatted=False)
+            return UNREAD
         tags = _TAG.findall(text)
-        is_formatted = tags == _ORDERED_TAGS and _is_framed(text)
+        is_formatted = tags == _ORDERED_TAGS and is_framed(text)
         if not tags:
             return Parsed(_final_letter(text, options), states_text=False, is_formatted=False)
         readings = [_read_block(block, options) for block in text.split("<answer>")[1:]]
         letters = {letter for letter, _ in readings}
         answer = letters.pop() if len(letters) == 1 else None
         return Parsed(answer, answer is not None and all(states for _, states in readings), is_formatted)
-
-
-def _is_framed(text: str) -> bool:
-    stripped = text.strip()
-    between = stripped.partition("</think>")[2].partition("<answer>")[0]
-    return stripped.startswith("<think>") and stripped.endswith("</answer>") and not between.strip()
 
 
 def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
@@ -95,7 +86,7 @@ def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
     if not end:
         return None, False
     if len(options) == 1:
-        return (letters, True) if _normal(block) == _normal(options[0]) else (None, False)
+        return (letters, True) if plain(block) == plain(options[0]) else (None, False)
     bare = block.strip(_DELIMITERS)
     if len(bare) == 1:
         return (bare.upper(), False) if bare.isascii() and bare.upper() in letters else (None, False)
@@ -103,7 +94,7 @@ def _read_block(opened: str, options: Sequence[str]) -> tuple[str | None, bool]:
     if match is None or match[1].upper() not in letters:
         return None, False
     letter = match[1].upper()
-    is_its_text = _normal(match[2]) == _normal(options[letters.index(letter)])
+    is_its_text = plain(match[2]) == plain(options[letters.index(letter)])
     return (letter, True) if is_its_text else (None, False)
 
 
@@ -114,7 +105,3 @@ def _final_letter(text: str, options: Sequence[str]) -> str | None:
         return None
     lone = set(_LONE_LETTER.findall(text)) & set(LETTERS[: len(options)])
     return tail[1] if lone == {tail[1]} else None
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.split()).strip(" .").casefold()
