@@ -167,6 +167,7 @@ def test_the_export_loads_with_the_stock_class_and_has_the_trained_weights(grpo)
     trained_norm = last_weights(grpo)["policy.model.model.language_model.norm.weight"]
     assert torch.equal(loaded["model.language_model.norm.weight"], trained_norm)
     assert not torch.equal(trained_norm, torch.ones_like(trained_norm))
+    assert read_manifest(grpo.path).content_hash in (grpo.export / "README.md").read_text()
 
 
 def test_the_same_command_twice_gives_two_folders_and_equal_weights(output, sft, monkeypatch):

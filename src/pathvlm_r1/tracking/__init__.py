@@ -27,6 +27,7 @@ from pathvlm_r1.tracking.manifest import (
     read_manifest,
     run_record,
 )
+from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
@@ -54,6 +55,7 @@ __all__ = [
     "graceful_interrupt",
     "log_completion_table",
     "manifests_below",
+    "model_card",
     "new_manifest",
     "progress_over",
     "read_manifest",
