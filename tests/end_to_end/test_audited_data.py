@@ -34,6 +34,7 @@ def test_a_mirrored_copy_and_pretraining_pictures_are_found_and_shown(tmp_path):
     ("more", "message"),
     [
         ("against=[nowhere]", "against: nowhere is not a dataset; choose from bccd"),
+        ("against=[bccd]", "against: bccd is read from a folder; type bccd:FOLDER"),
         ("against=[phantom]", "other datasets than the one chosen"),
         ("pretraining=none.txt", "pretraining=none.txt: cannot be read"),
         ("out=audit.txt", "out=audit.txt: a name that ends in .html"),

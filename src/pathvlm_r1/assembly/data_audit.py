@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pathvlm_r1.assembly.data_reading import verified, worker_count
 from pathvlm_r1.assembly.data_split import sharing_of
-from pathvlm_r1.assembly.datasets import rooted_dataset
+from pathvlm_r1.assembly.datasets import named_dataset
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.config import AuditConfig, ConfigError
 from pathvlm_r1.data import Sample
@@ -62,8 +62,7 @@ def audit_dataset(config: AuditConfig) -> int:
     """
     page = cast("Path", out_file(config.out, example="audit.html"))
     sharing = sharing_of(config.keys, config.near_threshold, config.name_parts, config.case_pattern)
-    named = [one.partition(":") for one in config.against]
-    others = [rooted_dataset(name, root or None, "against") for name, _, root in named]
+    others = [named_dataset(one, "against") for one in config.against]
     listed = [] if config.pretraining is None else _read_list(Path(config.pretraining).expanduser())
     sets = [
         _Set(one.name, verified(one, workers=config.workers, with_look="near" in config.keys))

@@ -59,38 +59,27 @@ def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
     return read_published(dataset)
 
 
-def named_dataset(name: str) -> DatasetConfig:
-    """The configuration of another dataset of `conf/dataset`, as it stands there.
+def named_dataset(named: str, key: str = "dataset.out_of_domain") -> DatasetConfig:
+    """Another dataset of `conf/dataset`, as it stands there: `NAME`, or `NAME:ROOT` for one that is read from a folder.
 
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    values = _values_of(name, "dataset.out_of_domain")
-    if values.kind != "phantom":
-        raise ConfigError(
-            f"dataset.out_of_domain: {name} has a root of its own; evaluate it by itself, dataset={name} dataset.root=…"
-        )
-    return checked(PhantomConfig, values)
-
-
-def rooted_dataset(name: str, root: str | None, key: str) -> DatasetConfig:
-    """The configuration of another dataset of `conf/dataset`, read from a root; `key` is where it was asked for.
+    Args:
+        named: one of the two.
+        key: where it was asked for.
 
     Raises:
         ConfigError: there is none of that name, or it cannot be read from that root.
     """
-    values = _values_of(name, key)
-    if root is not None:
-        values.root = root
-    return checked(cast("type[DatasetConfig]", DatasetConfig), values)
-
-
-def _values_of(name: str, key: str) -> DictConfig:
+    name, _, root = named.partition(":")
     path = CONF / "dataset" / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise ConfigError(f"{key}: {name} is not a dataset; choose from {known}")
-    return OmegaConf.create({**OmegaConf.load(path)})
+    values = cast("DictConfig", OmegaConf.load(path))
+    if root:
+        values.root = root
+    elif OmegaConf.is_missing(values, "root"):
+        raise ConfigError(f"{key}: {name} is read from a folder; type {name}:FOLDER")
+    return checked(cast("type[DatasetConfig]", DatasetConfig), values)
 
 
 def default_config() -> DictConfig:
