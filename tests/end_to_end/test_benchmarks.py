@@ -92,3 +92,12 @@ def test_greedy_answers_are_the_same_for_batches_of_one_and_sixteen_in_float32_a
     assert record["n"] == 16
     assert record["float32"] == {"same_completion": 1.0, "same_answer": 1.0}
     assert 0 <= record["bfloat16"]["same_completion"] <= record["bfloat16"]["same_answer"] <= 1
+
+
+def test_an_evaluation_writes_what_batched_generate_writes(tmp_path):
+    out = tmp_path / "evaluation.json"
+    shown = script(tmp_path, "evaluation", "--quick", "--rows", "4", "--out", str(out))
+    record = json.loads(out.read_text())
+    assert (record["n"], record["rows"]) == (8, 4)
+    assert record["same_text"] == 1.0
+    assert f"{record['time_ratio_median']:.2f}" in shown
