@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from pathvlm_r1.assembly.readers import official_splits, read_split
-from pathvlm_r1.config import PathMMUConfig, PublishedConfig
+from pathvlm_r1.config import SEALED, PathMMUConfig, PublishedConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
 from pathvlm_r1.data.records import asked, read_json
 
-# What `task=split` calls a role; a file written by hand may have our own names.
-ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl", "validation": "validation", "test": "sealed_test"}
+# What `task=split` calls a role; a file written by hand may have our own names. Nothing but the sealed test's own name
+# leads to it, so that no `split=test` opens it unawares.
+ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl"}
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def usable(result: ReadResult, *, policy: str, place: str) -> list[Sample]:
 
 def _of_official_splits(dataset: PublishedConfig, role: str) -> ReadResult:
     """Those that the configuration gives to the role, without what stands in the splits of other roles too."""
-    names = dataset.splits[role]
+    names = dataset.splits.get(role, ())  # development and sealed_test are made, never published
     if not names:
         raise DatasetError(
             f"dataset={dataset.name} is published without a split for {role}: divide what there is with "
@@ -149,9 +150,11 @@ def _role_ids(path: Path, role: str) -> list[str]:
         raise DatasetError(
             f'dataset.split_file {path}: not {{"roles": {{role: [ids]}}}}. Make it with `src/data.py task=split`.'
         )
-    name = role if role in roles else ROLE_IN_FILE[role]
+    name = role if role in roles else ROLE_IN_FILE.get(role, role)
     if name not in roles:
-        raise DatasetError(f"dataset.split_file {path}: no role {role}; it has {', '.join(roles)}")
+        is_sealed = role == "test" and SEALED in roles
+        advice = f"; {SEALED} is opened by src/eval.py split={SEALED} alone, look at split=development" * is_sealed
+        raise DatasetError(f"dataset.split_file {path}: no role {role}; it has {', '.join(roles)}{advice}")
     places = Counter(one for ids in roles.values() for one in ids)
     twice = [one for one, count in places.items() if count > 1]
     if twice:

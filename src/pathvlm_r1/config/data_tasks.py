@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
-from pathvlm_r1.config.splits import Policy, Split
+from pathvlm_r1.config.splits import OpenSplit, Policy
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data.integrity import BITS, KEY_NAMES
 
@@ -28,7 +28,7 @@ class DataConfig:
     dataset: DatasetConfig
     task: Literal["show"]
     format: Literal["sheet", "jsonl"]
-    split: Split
+    split: OpenSplit
     n: int
     out: str | None
 
