@@ -124,12 +124,12 @@ def _without_shared(result: ReadResult, elsewhere: Mapping[tuple[object, ...], s
 
 
 def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResult:
-    """The records that a split file gives to the role, in its order.
+    """The records that a split file gives to the role, in its order, without what other roles of the file ask too.
 
     Raises:
         DatasetError: no such role, an id twice, or one that the dataset does not have.
     """
-    ids = _role_ids(path, role)
+    ids, others = _role_ids(path, role)
     whole = merged(list(read_published(dataset).values()))
     by_id = {sample.sample_id: sample for sample in whole.samples}
     named = set(ids)
@@ -140,10 +140,12 @@ def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResul
             f"dataset.split_file {path}: {len(unknown)} of the {len(ids)} ids of {role} are not in "
             f"dataset={dataset.name}, the first: {unknown[0]}. Was it made for this dataset, with the same sources?"
         )
-    return ReadResult([by_id[one] for one in ids if one in by_id], defects)
+    elsewhere = {asked(by_id[one]): one for one in others if one in by_id}
+    return _without_shared(ReadResult([by_id[one] for one in ids if one in by_id], defects), elsewhere)
 
 
-def _role_ids(path: Path, role: str) -> list[str]:
+def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
+    """The ids of the role, and those of all the others."""
     content = read_json(path)
     roles = content.get("roles") if isinstance(content, dict) else None
     if not isinstance(roles, dict) or not all(_is_id_list(ids) for ids in roles.values()):
@@ -159,8 +161,7 @@ def _role_ids(path: Path, role: str) -> list[str]:
     twice = [one for one, count in places.items() if count > 1]
     if twice:
         raise DatasetError(f"dataset.split_file {path}: {len(twice)} ids stand in it twice, the first: {twice[0]}")
-    ids: list[str] = roles[name]
-    return ids
+    return roles[name], [one for other, ids in roles.items() if other != name for one in ids]
 
 
 def _is_id_list(value: object) -> bool:

@@ -49,6 +49,7 @@ class VerifyConfig:
     dataset: DatasetConfig
     task: Literal["verify"]
     policy: Policy
+    stop_at: Literal["defect", "warning"]
     workers: int | None
     out: str | None
 
@@ -58,6 +59,8 @@ class VerifyConfig:
         return checked(cls, composed)
 
     def __post_init__(self) -> None:
+        is_stopping = self.policy == "stop" or self.stop_at == "defect"
+        require(is_stopping, "stop_at", self.stop_at, "goes with policy=stop: policy=drop stops at nothing")
         _require_workers(self.workers)
         require_text_if_any(self.out, "out")
 
