@@ -78,21 +78,21 @@ def test_it_is_opened_by_its_name_and_content_alone_and_every_opening_is_registe
 
 
 @pytest.mark.parametrize(
-    ("name", "typed", "message"),
+    ("typed", "message"),
     [
-        ("train", ["stage=sft", "stage.split=sealed_test"], "stage.split=sealed_test: one of sft, rl"),
-        ("data", ["split=sealed_test"], "split=sealed_test: one of sft, rl, validation, test, development"),
-        ("data", ["split=test"], "no role test; it has train_sft, train_rl, validation, development, sealed_test"),
-        ("eval", ["split=test"], "sealed_test is opened by src/eval.py split=sealed_test alone"),
-        ("eval", ["task=rl_readiness", "split=sealed_test", "judge=rules"], "one of sft, rl, validation, test"),
-        ("eval", ["task=rescore", "split=sealed_test", "completions=a.jsonl"], "one of sft, rl, validation, test"),
-        ("eval", ["task=judge_audit", "split=sealed_test", "completions=a.jsonl"], "one of sft, rl, validation, test"),
+        (["train", "stage=sft", "stage.split=sealed_test"], "stage.split=sealed_test: one of sft, rl"),
+        (["data", "split=sealed_test"], "split=sealed_test: one of sft, rl, validation, test, development"),
+        (["data", "split=test"], "no role test; it has train_sft, train_rl, validation, development, sealed_test"),
+        (["eval", "split=test"], "sealed_test is opened by src/eval.py split=sealed_test alone"),
+        (["eval", "task=rl_readiness", "split=sealed_test", "judge=rules"], "one of sft, rl, validation, test"),
+        (["eval", "task=rescore", "split=sealed_test", "completions=a.jsonl"], "one of sft, rl, validation, test"),
+        (["eval", "task=judge_audit", "split=sealed_test", "completions=a.jsonl"], "one of sft, rl, validation, test"),
     ],
 )
-def test_nothing_else_reads_it(dataset, tmp_path, monkeypatch, name, typed, message):
+def test_nothing_else_reads_it(dataset, tmp_path, monkeypatch, typed, message):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    outcome = entry(name, *dataset, *typed)
+    outcome = entry(typed[0], *dataset, *typed[1:])
     assert outcome.status == 2
     assert message in outcome.stderr
     assert sorted(tmp_path.rglob("*")) == before

@@ -13,6 +13,7 @@ from pathvlm_r1.config import SEALED, PathMMUConfig, PublishedConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
+from pathvlm_r1.data.integrity import with_usable_pictures
 from pathvlm_r1.data.records import asked, read_json
 
 # What `task=split` calls a role; a file written by hand may have our own names. Nothing but the sealed test's own name
@@ -32,7 +33,7 @@ def load_published(dataset: PublishedConfig, role: str) -> list[Sample]:
         result = _of_official_splits(dataset, role)
     else:
         result = _of_split_file(dataset, Path(dataset.split_file).expanduser(), role)
-    return usable(result, policy=dataset.policy, place=f"dataset={dataset.name}, {role}")
+    return usable(with_usable_pictures(result), policy=dataset.policy, place=f"dataset={dataset.name}, {role}")
 
 
 def read_published(dataset: PublishedConfig) -> dict[str, ReadResult]:
