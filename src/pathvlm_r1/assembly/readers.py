@@ -32,7 +32,7 @@ from pathvlm_r1.data.published import (
 
 
 def official_splits(dataset: PublishedConfig) -> tuple[str, ...]:
-    """The splits that the configuration names; where it names none, or counts them, all that the set is published with."""
+    """The splits that the configuration names; all that the set has, where it names none or counts them."""
     named = tuple(dict.fromkeys(name for names in dataset.splits.values() for name in names))
     is_counted = isinstance(dataset, PathMMUConfig) and dataset.expected_records is not None
     return PUBLISHED_SPLITS.get(dataset.kind, ()) if is_counted or not named else named
