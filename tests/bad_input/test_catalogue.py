@@ -36,6 +36,19 @@ def of_record(found, fault):
     return [one for one in (*found["defects"], *found["warnings"]) if one["record"] == record]
 
 
+def test_every_folder_is_a_case_and_every_item_is_in_the_index():
+    in_tests_alone = {
+        "12_in_two_splits", "17_half_a_file", "17_modality_key", "17_object_for_a_list", "18_semicolons_and_line_breaks"
+    }  # fmt: skip
+    assert {path.name for path in FILES.iterdir() if path.is_dir()} == {
+        *OF_LINES, *(fault.case for fault in TABLES), *in_tests_alone,
+    }  # fmt: skip
+    rows = [
+        line.split("|")[1] for line in (FILES.parent / "README.md").read_text().splitlines() if line.startswith("|")
+    ]
+    assert [int(item) for row in rows[2:] for item in row.split(",")] == list(range(1, 21))
+
+
 @pytest.mark.parametrize("fault", [*FAULTS, *WARNINGS], ids=name_of)
 def test_a_fault_is_named_with_its_record_and_what_to_do(verification, fault):
     (defect,) = [one for one in of_record(verification[1], fault) if one["defect"] == fault.defect]

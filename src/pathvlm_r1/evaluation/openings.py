@@ -38,7 +38,7 @@ def register(folder: Path, openings: Sequence[Opening]) -> Path:
     """
     ensure_writable(folder)
     path = folder / REGISTER
-    lines = "".join(f"{json.dumps(asdict(opening), ensure_ascii=False)}\n" for opening in openings)
+    lines = "".join(f"{json.dumps(asdict(opening))}\n" for opening in openings)
     with FileLock(path.with_name(f".{path.name}.lock")):
         append_text(path, lines)
         sync(path)
