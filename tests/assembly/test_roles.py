@@ -105,6 +105,18 @@ def test_a_split_file_gives_each_role_its_records_in_its_order(root, tmp_path):
     assert ids(load_samples(chosen, "rl")) == listed["rl"], "the fault is of another role"
 
 
+def test_a_question_under_two_ids_is_in_no_two_roles_of_a_split_file(root, tmp_path):
+    file = root / "data" / "data.json"
+    content = json.loads(file.read_text())
+    content["Atlas"]["val"].append(content["Atlas"]["test"][3] | {"No": 50})
+    file.write_text(json.dumps(content))
+    roles = {"sft": ["Atlas/val/50", "Atlas/val/0"], "sealed_test": ["Atlas/test/3"]}
+    chosen = dataset(root, split_file=split_file(tmp_path, **roles))
+    with pytest.raises(DatasetError, match="Atlas/val/50 asks what Atlas/test/3 asks in another split"):
+        load_samples(chosen, "sft")
+    assert ids(load_samples(replace(chosen, policy="drop"), "sft")) == ["Atlas/val/0"]
+
+
 @pytest.mark.parametrize(
     ("roles", "message"),
     [

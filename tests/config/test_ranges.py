@@ -257,7 +257,7 @@ def test_a_question_has_a_picture_a_text_and_options(values, message):
         ("replicates", 0, "at least 1"),
         ("out", " ", "must not be empty; null writes no file"),
         ("seed", -1, "0 or more, a seed"),
-        ("split", "train", "one of sft, rl, validation, test"),
+        ("split", "train", "one of sft, rl, validation, test, development"),
     ],
 )
 def test_a_check_before_grpo_has_ranges_of_its_own(key, value, rule):
@@ -274,7 +274,8 @@ def test_an_evaluation_has_one_control_at_a_time():
     assert message_of("eval", [], {"blank_images": True, "shuffled_images": True}) == (
         "shuffled_images=true: not together with blank_images=true"
     )
-    assert message_of("eval", [], {"split": "train"}) == "split=train: one of sft, rl, validation, test"
+    splits = "sft, rl, validation, test, development, sealed_test"
+    assert message_of("eval", [], {"split": "train"}) == f"split=train: one of {splits}"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,12 @@ def test_a_picture_that_two_splits_show_is_warned_of(smears, tmp_path):
     assert outcome.status == bool(record["defects"]), outcome.text
 
 
+def test_stopping_at_warnings_is_refused_beside_a_policy_that_never_stops():
+    outcome = entry("data", "task=verify", "policy=drop", "stop_at=warning")
+    assert outcome.status == 2
+    assert "stop_at=warning: goes with policy=stop" in outcome.stderr
+
+
 def test_phantoms_are_verified_too(tmp_path):
     outcome = entry("data", "task=verify", *PHANTOM)
     assert outcome.status == 0, outcome.text

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.identity import parent_record, weights_identity
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig
@@ -36,26 +35,30 @@ class Candidate:
     folder: RunFolder  # where its predictions go
 
 
-def candidates_of(config: EvalConfig) -> list[Candidate]:
+def candidates_of(config: EvalConfig, data: DataRecord) -> list[Candidate]:
     """The checkpoint, or every finished run below `runs` together with the base that they began with.
+
+    Args:
+        config: which these are.
+        data: what they are asked, for the manifest of a base that gets a folder here.
 
     Raises:
         ConfigError: there is none.
     """
-    return _runs_below(config, Path(config.runs).expanduser()) if config.runs else [_single(config)]
+    return _runs_below(config, data, Path(config.runs).expanduser()) if config.runs else [_single(config, data)]
 
 
-def _single(config: EvalConfig) -> Candidate:
+def _single(config: EvalConfig, data: DataRecord) -> Candidate:
     """`model.checkpoint` itself; a run of ours keeps its predictions, any other gets a folder under `output`."""
     found_checkpoint(config.model.checkpoint)
     run = Path(config.model.checkpoint).expanduser().resolve().parent
     if (run / "manifest.json").is_file():
         manifest = read_manifest(run)
         return Candidate(manifest.arm, manifest.seeds["seed"], config.model, RunFolder(run))
-    return Candidate("base", config.seed, config.model, _base_folder(config, config.model))
+    return Candidate("base", config.seed, config.model, _base_folder(config, data, config.model))
 
 
-def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
+def _runs_below(config: EvalConfig, data: DataRecord, folder: Path) -> list[Candidate]:
     finished = [
         (run, manifest)
         for run, manifest in manifests_below(folder)
@@ -65,7 +68,7 @@ def _runs_below(config: EvalConfig, folder: Path) -> list[Candidate]:
     if not finished:
         raise ConfigError(f"runs={folder}: no finished run below it; train one with output={folder}")
     runs = [Candidate(m.arm, m.seeds["seed"], _exported(m, run), run) for run, m in finished]
-    return [*_bases(config, [manifest for _, manifest in finished]), *runs]
+    return [*_bases(config, data, [manifest for _, manifest in finished]), *runs]
 
 
 def _exported(manifest: Manifest, run: RunFolder) -> ModelConfig:
@@ -73,7 +76,7 @@ def _exported(manifest: Manifest, run: RunFolder) -> ModelConfig:
     return replace(model, checkpoint=str(run.export))
 
 
-def _bases(config: EvalConfig, manifests: Sequence[Manifest]) -> Iterator[Candidate]:
+def _bases(config: EvalConfig, data: DataRecord, manifests: Sequence[Manifest]) -> Iterator[Candidate]:
     """One candidate for every checkpoint that a run began with and that is no run of ours."""
     seen: set[str] = set()
     for manifest in manifests:
@@ -82,10 +85,10 @@ def _bases(config: EvalConfig, manifests: Sequence[Manifest]) -> Iterator[Candid
         identity = weights_identity(model.checkpoint)
         if not is_ours and identity not in seen:
             seen.add(identity)
-            yield Candidate("base", 0, model, _base_folder(config, model))
+            yield Candidate("base", 0, model, _base_folder(config, data, model))
 
 
-def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
+def _base_folder(config: EvalConfig, data: DataRecord, model: ModelConfig) -> RunFolder:
     """The folder of a base model's predictions: the one that is there, or a new one."""
     output = Path(config.runs or config.output).expanduser()
     identity = content_hash({"base": weights_identity(model.checkpoint)})
@@ -95,8 +98,7 @@ def _base_folder(config: EvalConfig, model: ModelConfig) -> RunFolder:
     folder = create_run_folder(output, f"base-{model.name}")
     manifest = new_manifest(
         name=folder.path.name, arm="base", stage="base", config={"model": asdict(model)}, content_hash=identity,
-        data=DataRecord(name=config.dataset.name, hash=samples_hash(load_samples(config.dataset, "test"))),
-        parent=parent_record(model.checkpoint), seeds={"seed": 0},
+        data=data, parent=parent_record(model.checkpoint), seeds={"seed": 0},
     )  # fmt: skip
     with run_record(folder, manifest):
         pass

@@ -24,7 +24,7 @@ def verify_dataset(config: VerifyConfig) -> int:
     """Verify a dataset, show what was found, and write what `out` asks for.
 
     Returns:
-        The status: `STOPPED` where a record has a defect and the policy is to stop, else 0.
+        The status: `STOPPED` where the policy is to stop and a record has a defect or, if asked, a warning; else 0.
 
     Raises:
         ConfigError, TrackingError: `out` cannot be used; before a picture is opened.
@@ -34,6 +34,8 @@ def verify_dataset(config: VerifyConfig) -> int:
     show_findings(config.dataset.name, config.policy, result)
     if out is not None:
         write_json(out, as_json(config, result))
+    if config.stop_at == "warning" and result.warnings:
+        return STOPPED
     return status_of(config.policy, result)
 
 

@@ -13,11 +13,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.assembly.roles import load_published, read_published
-from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig, Split
+from pathvlm_r1.config import SEALED, BCCDConfig, ConfigError, DatasetConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.bccd import load_bccd
 from pathvlm_r1.data.defects import ReadResult
+from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.phantom import PhantomSource
 from pathvlm_r1.data.rationale import Style
 from pathvlm_r1.data.text_floor import text_only_floor
@@ -29,11 +30,30 @@ _log = logging.getLogger(__name__)
 
 
 def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
-    """The samples of a split.
+    """The samples of a split, or of the role development that a split file has; never those of a sealed test.
 
     Raises:
-        DatasetError: a file that cannot be used.
+        DatasetError: a file that cannot be used, or no such split.
     """
+    if split == SEALED:
+        raise DatasetError(f"split={SEALED}: opened by src/eval.py alone, for a final result; take another split")
+    return _samples(dataset, split)
+
+
+def sealed_samples(dataset: DatasetConfig) -> list[Sample]:
+    """Those of the sealed test, for `assembly/sealing.py`, which registers who sees them.
+
+    Raises:
+        DatasetError: the dataset has none, or a file that cannot be used.
+    """
+    return _samples(dataset, SEALED)
+
+
+def _samples(dataset: DatasetConfig, split: str) -> list[Sample]:
+    if isinstance(dataset, PhantomConfig | BCCDConfig) and split not in get_args(Split):
+        raise DatasetError(
+            f"dataset={dataset.name} has no split {split}: `python src/data.py task=split` makes one of a published set"
+        )
     if not isinstance(dataset, PhantomConfig | BCCDConfig):
         return load_published(dataset, split)
     shares = {

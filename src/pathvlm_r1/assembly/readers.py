@@ -32,9 +32,10 @@ from pathvlm_r1.data.published import (
 
 
 def official_splits(dataset: PublishedConfig) -> tuple[str, ...]:
-    """The splits that a set is published with; of files and of the hub, all that the configuration names."""
+    """The splits that the configuration names; all that the set has, where it names none or counts them."""
     named = tuple(dict.fromkeys(name for names in dataset.splits.values() for name in names))
-    return PUBLISHED_SPLITS.get(dataset.kind, named)
+    is_counted = isinstance(dataset, PathMMUConfig) and dataset.expected_records is not None
+    return PUBLISHED_SPLITS.get(dataset.kind, ()) if is_counted or not named else named
 
 
 @singledispatch

@@ -9,14 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from pathvlm_r1.assembly.readers import official_splits, read_split
-from pathvlm_r1.config import PathMMUConfig, PublishedConfig
+from pathvlm_r1.config import SEALED, PathMMUConfig, PublishedConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
+from pathvlm_r1.data.integrity import with_usable_pictures
 from pathvlm_r1.data.records import asked, read_json
 
-# What `task=split` calls a role; a file written by hand may have our own names.
-ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl", "validation": "validation", "test": "sealed_test"}
+# What `task=split` calls a role; a file written by hand may have our own names. Nothing but the sealed test's own name
+# leads to it, so that no `split=test` opens it unawares.
+ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl"}
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def load_published(dataset: PublishedConfig, role: str) -> list[Sample]:
         result = _of_official_splits(dataset, role)
     else:
         result = _of_split_file(dataset, Path(dataset.split_file).expanduser(), role)
-    return usable(result, policy=dataset.policy, place=f"dataset={dataset.name}, {role}")
+    return usable(with_usable_pictures(result), policy=dataset.policy, place=f"dataset={dataset.name}, {role}")
 
 
 def read_published(dataset: PublishedConfig) -> dict[str, ReadResult]:
@@ -81,7 +83,7 @@ def usable(result: ReadResult, *, policy: str, place: str) -> list[Sample]:
 
 def _of_official_splits(dataset: PublishedConfig, role: str) -> ReadResult:
     """Those that the configuration gives to the role, without what stands in the splits of other roles too."""
-    names = dataset.splits[role]
+    names = dataset.splits.get(role, ())  # development and sealed_test are made, never published
     if not names:
         raise DatasetError(
             f"dataset={dataset.name} is published without a split for {role}: divide what there is with "
@@ -123,12 +125,12 @@ def _without_shared(result: ReadResult, elsewhere: Mapping[tuple[object, ...], s
 
 
 def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResult:
-    """The records that a split file gives to the role, in its order.
+    """The records that a split file gives to the role, in its order, without what other roles of the file ask too.
 
     Raises:
         DatasetError: no such role, an id twice, or one that the dataset does not have.
     """
-    ids = _role_ids(path, role)
+    ids, others = _role_ids(path, role)
     whole = merged(list(read_published(dataset).values()))
     by_id = {sample.sample_id: sample for sample in whole.samples}
     named = set(ids)
@@ -139,25 +141,28 @@ def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResul
             f"dataset.split_file {path}: {len(unknown)} of the {len(ids)} ids of {role} are not in "
             f"dataset={dataset.name}, the first: {unknown[0]}. Was it made for this dataset, with the same sources?"
         )
-    return ReadResult([by_id[one] for one in ids if one in by_id], defects)
+    elsewhere = {asked(by_id[one]): one for one in others if one in by_id}
+    return _without_shared(ReadResult([by_id[one] for one in ids if one in by_id], defects), elsewhere)
 
 
-def _role_ids(path: Path, role: str) -> list[str]:
+def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
+    """The ids of the role, and those of all the others."""
     content = read_json(path)
     roles = content.get("roles") if isinstance(content, dict) else None
     if not isinstance(roles, dict) or not all(_is_id_list(ids) for ids in roles.values()):
         raise DatasetError(
             f'dataset.split_file {path}: not {{"roles": {{role: [ids]}}}}. Make it with `src/data.py task=split`.'
         )
-    name = role if role in roles else ROLE_IN_FILE[role]
+    name = role if role in roles else ROLE_IN_FILE.get(role, role)
     if name not in roles:
-        raise DatasetError(f"dataset.split_file {path}: no role {role}; it has {', '.join(roles)}")
+        is_sealed = role == "test" and SEALED in roles
+        advice = f"; {SEALED} is opened by src/eval.py split={SEALED} alone, look at split=development" * is_sealed
+        raise DatasetError(f"dataset.split_file {path}: no role {role}; it has {', '.join(roles)}{advice}")
     places = Counter(one for ids in roles.values() for one in ids)
     twice = [one for one, count in places.items() if count > 1]
     if twice:
         raise DatasetError(f"dataset.split_file {path}: {len(twice)} ids stand in it twice, the first: {twice[0]}")
-    ids: list[str] = roles[name]
-    return ids
+    return roles[name], [one for other, ids in roles.items() if other != name for one in ids]
 
 
 def _is_id_list(value: object) -> bool:

@@ -19,7 +19,9 @@ from pathvlm_r1.assembly.generating import Respondent
 from pathvlm_r1.assembly.judging import require_judge
 from pathvlm_r1.assembly.qualities import judge_quality, require_quality_judge
 from pathvlm_r1.assembly.rewards import reward_terms
+from pathvlm_r1.assembly.sealing import confirmed_samples, register_openings
 from pathvlm_r1.config import (
+    SEALED,
     EvalConfig,
     EvaluationConfig,
     ForcedChoiceConfig,
@@ -45,7 +47,7 @@ from pathvlm_r1.evaluation import (
     write_predictions,
 )
 from pathvlm_r1.model import SampleEncoder
-from pathvlm_r1.tracking import write_atomically
+from pathvlm_r1.tracking import DataRecord, write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ def evaluate(config: EvalConfig) -> list[Row]:
     """Measure the checkpoint, or every finished run below `runs` together with the base that they began with.
 
     Raises:
-        ConfigError: a checkpoint, a judge or a contract cannot be used; before anything is loaded.
+        ConfigError: a checkpoint, a judge or a contract cannot be used, or a sealed test is not confirmed; before
+            anything is loaded.
         DatasetError: the data cannot be used, or a contract does not ask such questions.
         JudgeError: a judge ends it.
         TrackingError: a file cannot be read or written.
@@ -65,11 +68,18 @@ def evaluate(config: EvalConfig) -> list[Row]:
     measure = _measure_of(config)
     out_of_domain = config.dataset.out_of_domain if config.runs else ()
     datasets = [config.dataset, *map(named_dataset, out_of_domain)]
-    questions = [_as_asked(config, load_samples(dataset, config.split)) for dataset in datasets]
+    is_sealed = config.split == SEALED
+    read = [
+        confirmed_samples(config, dataset) if is_sealed else load_samples(dataset, config.split) for dataset in datasets
+    ]
+    questions = [_as_asked(config, samples) for samples in read]
     for contract in map(CONTRACTS.__getitem__, config.contracts):  # a question that it does not ask ends here
         for sample in (sample for samples in questions for sample in samples):
             contract.prompt(sample)
-    return [row for candidate in candidates_of(config) for row in measure(config, candidate, questions)]
+    candidates = candidates_of(config, DataRecord(name=config.dataset.name, hash=samples_hash(read[0])))
+    if is_sealed:
+        register_openings(config, read[0], candidates)
+    return [row for candidate in candidates for row in measure(config, candidate, questions)]
 
 
 def _measure_of(config: EvalConfig) -> Callable[[EvalConfig, Candidate, Sequence[Sequence[Sample]]], Sequence[Row]]:

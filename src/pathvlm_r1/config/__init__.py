@@ -63,7 +63,7 @@ from pathvlm_r1.config.run import (
     unable_judges,
 )
 from pathvlm_r1.config.samples import RescoreConfig
-from pathvlm_r1.config.splits import Policy, Split
+from pathvlm_r1.config.splits import SEALED, Policy, Split, refuse_sealed_sweep
 from pathvlm_r1.config.stage import ArchitectureConfig, GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.targets import found_target
 from pathvlm_r1.config.term import TermConfig
@@ -78,6 +78,7 @@ __all__ = [
     "JUDGES_BY_DATASET",
     "JUDGE_LIMITS",
     "RANDOM_6M",
+    "SEALED",
     "UNREAD_BY_STAGE",
     "AccuracyConfig",
     "AdapterConfig",
@@ -154,6 +155,7 @@ __all__ = [
     "language_models",
     "paid_judges",
     "recorded",
+    "refuse_sealed_sweep",
     "refuse_unread",
     "require_judge_of_terms",
     "trainer_keys",

@@ -13,7 +13,7 @@ from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text, require_text_if_any
 from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, resolved_without
 from pathvlm_r1.config.samples import require_source
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.splits import OpenSplit
 from pathvlm_r1.config.typed import checked
 
 
@@ -24,7 +24,7 @@ class JudgeAuditConfig:
     task: Literal["judge_audit"]
     run: str | None
     completions: str | None
-    split: Split
+    split: OpenSplit
     against: Literal["oracle", "ratings"]
     n: int
     repeats: int

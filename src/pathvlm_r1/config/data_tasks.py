@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
-from pathvlm_r1.config.splits import Policy, Split
+from pathvlm_r1.config.splits import OpenSplit, Policy
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data.integrity import BITS, KEY_NAMES
 
@@ -28,7 +28,7 @@ class DataConfig:
     dataset: DatasetConfig
     task: Literal["show"]
     format: Literal["sheet", "jsonl"]
-    split: Split
+    split: OpenSplit
     n: int
     out: str | None
 
@@ -49,6 +49,7 @@ class VerifyConfig:
     dataset: DatasetConfig
     task: Literal["verify"]
     policy: Policy
+    stop_at: Literal["defect", "warning"]
     workers: int | None
     out: str | None
 
@@ -58,6 +59,8 @@ class VerifyConfig:
         return checked(cls, composed)
 
     def __post_init__(self) -> None:
+        is_stopping = self.policy == "stop" or self.stop_at == "defect"
+        require(is_stopping, "stop_at", self.stop_at, "goes with policy=stop: policy=drop stops at nothing")
         _require_workers(self.workers)
         require_text_if_any(self.out, "out")
 

@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.splits import ScoredSplit
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.contract import CONTRACTS
 
@@ -43,7 +43,7 @@ class CompareConfig:
     task: Literal["compare"]
     a: str
     b: str
-    split: Split
+    split: ScoredSplit
     decoding: str
     contract: str
     items: Literal["same", "common"]

@@ -25,7 +25,7 @@ from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConf
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.splits import OpenSplit, ScoredSplit
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data import LETTERS
@@ -128,7 +128,8 @@ class EvalConfig:
     """Scoring a checkpoint or a folder of runs; the values stand in `conf/eval.yaml` and `conf/task/evaluate.yaml`."""
 
     task: Literal["evaluate"]
-    split: Split
+    split: ScoredSplit
+    confirm: str | None
     runs: str | None
     contracts: tuple[str, ...]
     raise_cap_to: int | None
@@ -201,7 +202,7 @@ class ReadinessConfig:
     """Checking a checkpoint before GRPO; the values stand in `conf/eval.yaml` and `conf/task/rl_readiness.yaml`."""
 
     task: Literal["rl_readiness"]
-    split: Split
+    split: OpenSplit
     n: int
     group_size: int
     temperature: float

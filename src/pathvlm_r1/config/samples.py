@@ -12,7 +12,7 @@ from pathvlm_r1.config.judge import JudgeConfig
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_text, require_text_if_any
 from pathvlm_r1.config.run import require_judge_of_terms, resolved_without
-from pathvlm_r1.config.splits import Split
+from pathvlm_r1.config.splits import OpenSplit
 from pathvlm_r1.config.typed import checked
 
 
@@ -26,7 +26,7 @@ class RescoreConfig:
     verify: bool
     ask: bool
     bins: int
-    split: Split
+    split: OpenSplit
     out: str | None
     dataset: DatasetConfig
     reward: RewardConfig

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from pathvlm_r1.config.judge import JUDGE_LIMITS, LANGUAGE_MODELS, composed_within
 from pathvlm_r1.config.rules import raise_any
 from pathvlm_r1.config.run import TrainConfig
+from pathvlm_r1.config.splits import SEALED
 
 # Groups and keys that a stage has no use for.
 UNREAD_BY_STAGE: dict[str, tuple[str, ...]] = {
@@ -116,6 +117,8 @@ def _reasons_of_measure(composed: DictConfig) -> Iterator[tuple[str, str]]:
     if composed.runs is not None:
         reason = f"runs={composed.runs} says which models are evaluated, and where"
         yield from ((key, reason) for key in ("model", "output"))
+    if composed.split != SEALED:
+        yield "confirm", f"split={composed.split} is not sealed"
     unread = f"evaluation={composed.evaluation.name} does not read it"
     yield from ((key, unread) for key in UNREAD_BY_MEASURE.get(composed.evaluation.measure, ()))
 

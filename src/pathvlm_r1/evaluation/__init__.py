@@ -56,6 +56,7 @@ from pathvlm_r1.evaluation.logged_completions import (
 )
 from pathvlm_r1.evaluation.multiplicity import holm
 from pathvlm_r1.evaluation.non_inferiority import NonInferiority, non_inferiority
+from pathvlm_r1.evaluation.openings import Opening, openings_below, register
 from pathvlm_r1.evaluation.overoptimisation import (
     ArmRow,
     Curve,
@@ -121,6 +122,7 @@ __all__ = [
     "MetricDifference",
     "Mismatch",
     "NonInferiority",
+    "Opening",
     "Overoptimisation",
     "PairedDifference",
     "PairedRuns",
@@ -174,6 +176,7 @@ __all__ = [
     "measure_judge",
     "measure_readiness",
     "non_inferiority",
+    "openings_below",
     "overoptimisation",
     "overoptimisation_markdown",
     "overoptimisation_png",
@@ -193,6 +196,7 @@ __all__ = [
     "read_rollouts",
     "read_summary",
     "readiness_table",
+    "register",
     "resampled_differences",
     "result_row",
     "score_agreement",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pathvlm_r1.config import SEALED
 from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
 from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
+from pathvlm_r1.evaluation.openings import Opening, openings_below
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.evaluation.quality import GradedAnswer, read_graded
 from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
@@ -82,6 +84,7 @@ class Collection:
     costs: tuple[TrainingCost, ...]  # of the runs that were trained, arms in the same order
     chosen: tuple[Chosen, ...]
     graded: tuple[GradedRun, ...]
+    openings: tuple[Opening, ...]  # of sealed tests
     notes: tuple[str, ...]  # what a reader must know of how runs were chosen and rewarded
 
     @property
@@ -123,8 +126,11 @@ def collect(folder: Path) -> Collection:
         for split, answers in _measured(RunFolder(run.folder).qualities, read_graded)
     ]
     costs = [run.cost for run in runs if run.cost is not None]
-    notes += [run.weights_note for run in runs if run.weights_note is not None]
-    return Collection(in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(graded), tuple(notes))
+    openings = openings_below(folder)
+    notes += [run.weights_note for run in runs if run.weights_note is not None] + _unregistered(answers, openings)
+    return Collection(
+        in_domain, tuple(answers), tuple(costs), tuple(chosen), tuple(graded), tuple(openings), tuple(notes)
+    )
 
 
 def arm_rank(arm: str) -> tuple[int, str]:
@@ -257,6 +263,14 @@ def _how_they_differ(first: Answers, second: Answers) -> str:
         return f"{len(only)} questions were answered by one of them alone, such as {min(only)}"
     changed = {entry[0] for entry in set(_asked(first)) ^ set(_asked(second))}
     return f"{len(changed)} questions have another prompt, picture or answer, such as {min(changed, default='-')}"
+
+
+def _unregistered(answers: Sequence[Answers], openings: Sequence[Opening]) -> list[str]:
+    """A note on every run with answers on a sealed test that no register names."""
+    registered = {opening.checkpoint_hash for opening in openings}
+    sealed = [one for one in answers if one.split == SEALED]
+    unknown = {str(one.run.folder) for one in sealed if one.predictions[0].checkpoint_hash not in registered}
+    return [f"{run}: has answers on a sealed test, and no register says when it was opened" for run in sorted(unknown)]
 
 
 def _names(runs: Sequence[EvaluatedRun]) -> str:

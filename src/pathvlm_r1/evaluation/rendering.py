@@ -15,6 +15,7 @@ from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.markdown_cells import Place, accuracy_cell, label, markdown_table
 from pathvlm_r1.evaluation.measure_tables import FORCED_LEGEND, QUALITY_LEGEND, forced_choice_table, quality_table
 from pathvlm_r1.evaluation.multiplicity import holm
+from pathvlm_r1.evaluation.openings_table import OPENINGS_LEGEND, openings_table
 from pathvlm_r1.evaluation.repeats import mean_of_repeats
 from pathvlm_r1.evaluation.summary import ArmMean, Summary, VariantRow
 from pathvlm_r1.evaluation.tables import ResultRow
@@ -40,6 +41,7 @@ def markdown(summary: Summary) -> str:
         *_section("Over decodes", _DECODES_LEGEND, _decodes_table(summary)),
         *_section("Other contracts", _contracts_legend(summary), _variants_table(summary.contracts)),
         *_section("Cost of training", _COSTS_LEGEND, _costs_table(summary.costs)),
+        *_section("Sealed tests", OPENINGS_LEGEND, openings_table(summary.openings)),
         *_section("Notes", "", "\n".join(f"- {note}" for note in summary.notes)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

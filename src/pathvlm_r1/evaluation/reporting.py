@@ -9,6 +9,7 @@ from rich import get_console
 from pathvlm_r1.evaluation.collecting import collect
 from pathvlm_r1.evaluation.figure import figure_png
 from pathvlm_r1.evaluation.items import items_of, write_items
+from pathvlm_r1.evaluation.openings_table import openings_sentences
 from pathvlm_r1.evaluation.rendering import markdown, terminal_table
 from pathvlm_r1.evaluation.summary import Summary, summarise
 from pathvlm_r1.tracking import say, write_bytes, write_json, write_text
@@ -40,4 +41,4 @@ def write_report(runs: Path, out: Path, *, seed: int, replicates: int) -> Summar
 def _show(summary: Summary, out: Path) -> None:
     get_console().print(terminal_table(summary))
     written = ", ".join(("summary.json", "items.csv", "report.md", "report.png"))
-    say(*summary.notes, f"{out}: {written}")
+    say(*openings_sentences(summary.openings), *summary.notes, f"{out}: {written}")

@@ -17,6 +17,7 @@ from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.decodes import DecodesRow, decodes_row
 from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow, forced_choice_row
 from pathvlm_r1.evaluation.items import items_of
+from pathvlm_r1.evaluation.openings_table import OpeningsRow, openings_rows
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.evaluation.quality import QualityRow, quality_row
 from pathvlm_r1.evaluation.statistics import Interval, cluster_bootstrap
@@ -98,6 +99,7 @@ class Summary:
     qualities: Sequence[QualityRow]
     types: Sequence[TypeRow]
     costs: Sequence[TrainingCost]
+    openings: Sequence[OpeningsRow]  # of sealed tests
     notes: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -146,6 +148,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         qualities=[_quality(graded, seed=seed, replicates=replicates) for graded in collection.graded],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
+        openings=openings_rows(collection.openings),
         notes=collection.notes,
     )
 
@@ -172,6 +175,7 @@ def read_summary(path: Path) -> Summary:
             qualities=[QualityRow(**row) for row in found.get("qualities", [])],
             types=[TypeRow(**row) for row in found["types"]],
             costs=[TrainingCost(**row) for row in found["costs"]],
+            openings=[OpeningsRow(**row) for row in found.get("openings", [])],
             notes=found["notes"],
         )
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -55,6 +55,8 @@ def _entry(file: Path, name: str) -> dict[str, Any]:
     entry: dict[str, Any] = entries[name]
     if not isinstance(entry.get("file_name"), str):
         raise DatasetError(f"{file}: {name} has no file_name. Fetch its data, and name the file that holds it.")
+    if Path(entry["file_name"]).is_absolute() or ".." in Path(entry["file_name"]).parts:
+        raise DatasetError(f"{file}: {name} is in {entry['file_name']}, out of {file.parent}. Put the file below it.")
     if entry.get("formatting") != "sharegpt":
         form = entry.get("formatting", "alpaca, its default")
         raise DatasetError(f"{file}: the formatting of {name} is {form}; sharegpt is read. Write it as dialogues.")

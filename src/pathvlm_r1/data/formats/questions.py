@@ -22,7 +22,7 @@ from pathvlm_r1.data.records import (
     parsed_options,
     shortened,
 )
-from pathvlm_r1.data.sample import ImageSource, Sample
+from pathvlm_r1.data.sample import LETTERS, ImageSource, Sample
 
 IMAGE_MARK = "<image>"
 
@@ -76,6 +76,7 @@ def sample_of(asked: Asked, record_id: str, dataset: str, pictures: Pictures, re
     if options:
         letter = gold_letter(answer, options)
     else:
+        _refuse_bare_letter(answer)
         options, letter = closed_or_open(answer)
     return Sample(
         sample_id=record_id, image_id="+".join(name for name, _ in found), dataset=dataset,
@@ -113,6 +114,16 @@ def _question_and_options(text: str, asked: Asked, reading: Reading) -> tuple[st
         message = f"{shortened(apart.rest)} behind the options is left out: the prompt has its own instruction"
         reading.warn(DefectKind.INSTRUCTION_LEFT_OUT, message)
     return apart.question, parsed_options(list(apart.options))
+
+
+def _refuse_bare_letter(answer: str) -> None:
+    """A letter names an option: without options the question lost them, and is no open one."""
+    if re.fullmatch(rf"\(?[{LETTERS}][).:]?", answer):
+        raise RecordFault(
+            DefectKind.OPTIONS_MISSING,
+            f"the answer is the letter {answer}, and no options were found, neither in a field nor in the text with a "
+            "bracket behind each letter, as in 'A) x B) y'; mend the record",
+        )
 
 
 def _rationale_and_answer(answer: object) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from pathvlm_r1.data.integrity.keys import PictureKeys, open_pictures
 from pathvlm_r1.data.integrity.look import BITS, NearPair, near_between, near_pairs, stacked
 from pathvlm_r1.data.integrity.overlaps import Overlap, Picture, SharedPair, compared, overlaps_of, pictures_of
 from pathvlm_r1.data.integrity.splitting import balanced_order, exact_sizes, nested_subsets, split_components
+from pathvlm_r1.data.integrity.usable import with_usable_pictures
 from pathvlm_r1.data.integrity.verifying import Verified, counted, verified_hash, verify
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "stacked",
     "verified_hash",
     "verify",
+    "with_usable_pictures",
 ]

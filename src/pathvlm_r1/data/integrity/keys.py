@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pathvlm_r1.data.defects import DefectKind
+from pathvlm_r1.data.defects import Action, Defect, DefectKind
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.images import BytesImage, FileImage, ImageError
 from pathvlm_r1.data.integrity.look import look_of
@@ -19,6 +19,10 @@ from pathvlm_r1.data.sample import ImageSource
 
 SMALL_SIDE = 28  # pixels: one visual token of Qwen2.5-VL
 _WAITING = 8  # pictures per worker that are opened before the first of them is taken: bounds the memory
+
+
+# Faults of single pictures, whose records are skipped; the others are faults of the whole set.
+_OF_ONE_PICTURE = (DefectKind.IMAGE_MISSING, DefectKind.IMAGE_DAMAGED)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Opened:
     def defect(self) -> DefectKind:
         """The kind of the fault."""
         return self.fault.defect if isinstance(self.fault, ImageError) else DefectKind.IMAGE_DAMAGED
+
+
+def picture_defect(record: str, source: ImageSource, kind: DefectKind, fault: DatasetError) -> Defect:
+    """What a picture that cannot be used is to a record on it."""
+    action: Action = "skip" if kind in _OF_ONE_PICTURE else "error"
+    return Defect(record, str(source.path) if isinstance(source, FileImage) else "", kind, str(fault), action)
 
 
 def identity(source: ImageSource) -> Hashable:

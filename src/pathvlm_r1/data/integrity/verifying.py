@@ -9,19 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pathvlm_r1.data.defects import Action, Defect, DefectKind, ReadResult
+from pathvlm_r1.data.defects import Defect, ReadResult
 from pathvlm_r1.data.images import FileImage
-from pathvlm_r1.data.integrity.keys import Opened, PictureKeys, identity, open_pictures
+from pathvlm_r1.data.integrity.keys import Opened, PictureKeys, identity, open_pictures, picture_defect
 from pathvlm_r1.data.integrity.records import record_defects, repeated_ids
 from pathvlm_r1.data.sample import ImageSource, Sample
 
 Item = TypeVar("Item")
 Progress = Callable[[Iterable[Item], int], Iterable[Item]]  # items and their number -> the items, shown as they pass
-
-_LEFT_OUT = (
-    DefectKind.IMAGE_MISSING,
-    DefectKind.IMAGE_DAMAGED,
-)  # single pictures; the others are faults of the whole set
 
 
 @dataclass(frozen=True)
@@ -102,8 +97,7 @@ def _picture_defects(sample: Sample, opened: Mapping[object, Opened]) -> list[De
     for image in sample.images:
         one, file = opened[identity(image)], str(image.path) if isinstance(image, FileImage) else ""
         if one.fault is not None:
-            action: Action = "skip" if one.defect in _LEFT_OUT else "error"
-            found.append(Defect(sample.sample_id, file, one.defect, str(one.fault), action))
+            found.append(picture_defect(sample.sample_id, image, one.defect, one.fault))
         for remark in one.remarks:
             found.append(Defect(sample.sample_id, file, remark.defect, remark.message, "warn"))
     return found

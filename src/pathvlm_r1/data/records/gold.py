@@ -34,7 +34,8 @@ def gold_letter(gold: object, options: Sequence[str]) -> str:
         return found.pop()
     if found:
         raise RecordFault(
-            DefectKind.GOLD_AMBIGUOUS, f"the answer {shortened(text)} fits options {' and '.join(sorted(found))}"
+            DefectKind.GOLD_AMBIGUOUS,
+            f"the answer {shortened(text)} fits options {' and '.join(sorted(found))}; mend the record",
         )
     raise _no_option(text, options)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pathvlm_r1.data.errors import DatasetError
 
-MAX_LINE_BYTES = 64 * 1024 * 1024  # of JSON lines; a longer one is no record, and is never held in memory
+MAX_LINE_BYTES = 16 * 1024 * 1024  # of JSON lines; a longer one is no record, and is never held in memory
 
 _AGAIN = "Fetch the file again, or mend that place."
 

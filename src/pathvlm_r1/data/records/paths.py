@@ -60,7 +60,8 @@ class ImageFolder:
                 f"'dataset.path_map={{{prefix}: FOLDER}}'",
             )
         if ".." in PurePosixPath(mapped).parts:
-            raise RecordFault(DefectKind.IMAGE_PATH, f"the image {shortened(name)} leads out of {self.root}")
+            message = f"the image {shortened(name)} leads out of {self.root}; put it below, and name it from there"
+            raise RecordFault(DefectKind.IMAGE_PATH, message)
         return self.root / mapped
 
     def _mapped(self, name: str) -> str:

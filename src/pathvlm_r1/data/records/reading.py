@@ -119,7 +119,9 @@ def as_object(record: object) -> dict[str, Any]:
     """
     if isinstance(record, dict):
         return record
-    raise RecordFault(DefectKind.MALFORMED_RECORD, f"{shortened(record)} stands where an object is expected")
+    raise RecordFault(
+        DefectKind.MALFORMED_RECORD, f"{shortened(record)} stands where an object is expected; mend the record"
+    )
 
 
 def as_list(value: object, what: str) -> Sequence[Any]:
@@ -130,4 +132,6 @@ def as_list(value: object, what: str) -> Sequence[Any]:
     """
     if isinstance(value, list):
         return value
-    raise RecordFault(DefectKind.MALFORMED_RECORD, f"{what} is {shortened(value)}, and a list is expected")
+    raise RecordFault(
+        DefectKind.MALFORMED_RECORD, f"{what} is {shortened(value)}, and a list is expected; mend the record"
+    )
