@@ -34,6 +34,14 @@ def _words(text: str) -> list[str]:
     return _ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split()
 
 
+def answer_text(text: str) -> str | None:
+    """What stands in the one closed answer block of a completion; None where there is none, or more than one."""
+    blocks = text.split("<answer>")[1:]
+    if len(blocks) != 1 or "</answer>" not in blocks[0]:
+        return None
+    return blocks[0].partition("</answer>")[0].strip()
+
+
 @dataclass(frozen=True)
 class TextSimilarity:
     """The token F1 of the answer's text on an open question; not applicable where there are options to choose from.
@@ -51,10 +59,9 @@ class TextSimilarity:
             return Score(None, "not applicable: the question has options, and accuracy reads which one is meant")
         if len(text) > MAX_SCORED_CHARACTERS:
             return unscored(text)
-        blocks = text.split("<answer>")[1:]
-        if len(blocks) != 1 or "</answer>" not in blocks[0]:
-            return Score(0.0, f"{len(blocks)} answer blocks that begin: exactly one must stand there, closed")
-        answer, reference = blocks[0].partition("</answer>")[0].strip(), sample.option(sample.answer)
+        answer, reference = answer_text(text), sample.option(sample.answer)
+        if answer is None:
+            return Score(0.0, "exactly one answer block must stand there, closed")
         said = f"answered {answer!r}, reference {reference!r}"
         words, most = (len(_SEPARATE.findall(_ARTICLES.sub(" ", each.lower()))) for each in (answer, reference))
         if words > most:
