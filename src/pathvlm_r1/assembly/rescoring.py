@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pathvlm_r1.assembly.completion_files import Line, read_lines, samples_of
-from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.judging import is_dry, require_judge, show_plan_for
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.rescoring_runs import rescore_run
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
@@ -34,18 +34,22 @@ def reward_file(config: RescoreConfig, path: Path) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
     A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw,
-    and the total has the weights of a run's first step; within groups of one a normalised term is 0.
+    and the total has the weights of a run's first step; within groups of one a normalised term is 0. With
+    `judge.dry_run=true` it is only said what the judge would cost.
 
     Raises:
         ConfigError: `completions` or `out` cannot be used, or the reward needs what the lines lack.
         DatasetError: lines that are no completions of the split; each is named.
     """
-    if config.reward.process is not None:
+    if config.reward.process is not None and not is_dry(config.judge):
         require_judge(config.judge)
     out = out_file(config.out, example="rescored.jsonl", sources=[path])
     lines = read_lines(path, reserved=_ADDED)
     samples = samples_of(lines, path, config.dataset, config.split)
     groups = [[_completion(config, sample, line, path)] for sample, line in zip(samples, lines, strict=True)]
+    if is_dry(config.judge):
+        show_plan_for(config.judge, [completion for (completion,) in groups])
+        return
     terms = reward_terms(config.reward, Contract(), config.judge)
     scored = _scored(lines, total_reward(groups, terms, missing_of(config.reward)))
     if out is None:
