@@ -59,7 +59,7 @@ def reward_file(config: RescoreConfig, path: Path) -> None:
 
 
 def _completion(config: RescoreConfig, sample: Sample, line: Line, path: Path) -> Completion:
-    """With its tokens where the line has their number; nothing else can count them as the policy did."""
+    """With its tokens and its end where the line has them: nothing else can tell them as the policy did."""
     tokens = line.values.get("token_count")
     is_number = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
     if tokens is not None and not is_number:
@@ -70,7 +70,11 @@ def _completion(config: RescoreConfig, sample: Sample, line: Line, path: Path) -
             f"{path}:{line.number}: reward={config.reward.name} weighs the length of a completion in tokens; add "
             "token_count to every line, or take a reward without it: reward=dual"
         )
-    return Completion(sample, line.values["completion"], FinishReason.STOP, tokens or 0)
+    reason = line.values.get("finish_reason", FinishReason.STOP)
+    if reason not in list(FinishReason):
+        known = " or ".join(FinishReason)
+        raise DatasetError(f"{path}:{line.number}: finish_reason must be {known}, not {json.dumps(reason)[:40]}")
+    return Completion(sample, line.values["completion"], FinishReason(reason), tokens or 0)
 
 
 def _scored(lines: Sequence[Line], rewards: RewardTable) -> str:
