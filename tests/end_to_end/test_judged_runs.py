@@ -110,6 +110,39 @@ def test_a_dry_run_prints_its_plan_and_ends(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("task", [(), ("task=rl_readiness", "n=2")])
+def test_a_command_that_has_no_plan_to_say_pays_nothing_under_dry_run_and_says_so(task, tmp_path):
+    output = () if task else (f"output={tmp_path / 'out'}",)
+    chat = FakeChat()
+    with serving(chat) as url:
+        outcome = entry("eval", *task, *TINY_DATA, *output, *judge(url, tmp_path), "judge.dry_run=true")
+    assert outcome.status == 2
+    assert outcome.stderr.startswith("error: judge.dry_run=true: this command would ask the judge and pay it")
+    assert not chat.asked
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_what_it_costs_to_reward_completions_from_elsewhere_and_those_of_a_run(tmp_path):
+    run = trained(tmp_path / "run", *GRPO, "trainer.max_steps=1", "stage.validation_samples=2")
+    logged = [json.loads(line) for line in run.completions_of(0).read_text().splitlines()]
+    path, folder, chat = tmp_path / "completions.jsonl", tmp_path / "judge", FakeChat()
+    path.write_text(
+        "".join(json.dumps({key: line[key] for key in ("sample_id", "completion")}) + "\n" for line in logged)
+    )
+    with serving(chat) as url:
+        asked = ("eval", "task=rescore", *judge(url, folder), "judge.dry_run=true", "reward=process")
+        elsewhere = entry(*asked, f"completions={path}", "split=rl", TINY_DATA[0])
+        of_run = entry(*asked, f"run={run.path}", "ask=true")
+        free = entry("eval", "task=rescore", f"run={run.path}", "ask=true", "judge=panel", "judge.dry_run=true")
+    for outcome in (elsewhere, of_run):
+        assert outcome.status == 0, outcome.text
+        assert "calls   8: 8 completions\n" in outcome.stdout
+        assert "cost    " in outcome.stdout
+    assert (free.status, free.stderr) == (2, "error: judge.dry_run=true: judge=panel costs nothing\n")
+    assert not chat.asked
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("name", "more"), [("train", ("stage=grpo",)), ("eval", ()), ("eval", ("task=rl_readiness", "n=2"))]
 )

@@ -81,7 +81,6 @@ def test_weights_are_loaded_once_and_known_by_their_content(random_judge):
     assert (other.revision == first.revision, other.decoding == first.decoding) == (True, False)
 
 
-@pytest.mark.slow
 def test_within_the_schema_random_weights_give_verdicts_that_are_worth_nothing(random_judge, tmp_path):
     pytest.importorskip("llguidance", reason="llguidance is not installed; requirements.lock has it")
     samples = entry("data", "format=jsonl", "n=2", "split=validation", "dataset.splits.validation=2")

@@ -107,6 +107,20 @@ def test_a_penalty_on_length_needs_the_number_of_tokens(tmp_path):
     assert refused(path, "reward=dual") == f'{path}:1: token_count must be a whole number, not "5"'
 
 
+def test_a_term_that_asks_how_a_completion_ended_reads_it_from_the_line(tmp_path, monkeypatch):
+    term = "def ended(completion):\n    return Score(float(not completion.is_capped), 'its end')\n"
+    (tmp_path / "ends.py").write_text(f"from pathvlm_r1.reward import Score\n\n\n{term}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ("reward=accuracy", "+reward.terms={ended: {_target_: ends.ended, weight: 1}}")
+    (sample,) = OURS.samples("validation", 1)
+    line = {"sample_id": sample.sample_id, "completion": "<answer>"}
+    lines = [line, line | {"finish_reason": "stop"}, line | {"finish_reason": "length"}]
+    found = rescored(written(tmp_path / "a.jsonl", lines), *own)
+    assert [one["terms"]["ended"] for one in found] == [1.0, 1.0, 0.0]
+    path = written(tmp_path / "b.jsonl", [line | {"finish_reason": ["cut"]}])
+    assert refused(path, *own) == f'{path}:1: finish_reason must be stop or length, not ["cut"]'
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -1,14 +1,17 @@
 """What a report says of a run's budget and of its reward weights."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
+from composing import composed
 from evaluated_runs import any_manifest, evaluated_run
 
+from pathvlm_r1.config import TrainConfig
 from pathvlm_r1.evaluation import markdown
 from pathvlm_r1.evaluation.collecting import collect
 from pathvlm_r1.evaluation.costs import training_cost, weights_note
 from pathvlm_r1.evaluation.summary import summarise
+from pathvlm_r1.reward import EVENTS
 from pathvlm_r1.tracking import read_manifest, write_json
 
 GRPO = {"prompts_per_step": 4, "group_size": 8, "minibatches": 2, "num_iterations": 3}
@@ -55,6 +58,26 @@ def test_weights_of_own_terms_and_schedules_are_named_too():
     assert weights_note(trained("grpo", GRPO, 1, reward=moving)) == (
         "grpo, seed 0: reward weights accuracy 1 (times 0 to 2 from step 0 to 50), format 1"
     )
+
+
+def test_events_of_the_rubric_that_count_other_than_once_are_named_though_the_term_counts_once():
+    events = dict.fromkeys(EVENTS, 1.0) | {"option_elimination": 0.0, "definition_error": 2.5}
+    weighed = {"accuracy": {"weight": 1.0}, "process": {"weight": 1.0, "coefficient": 0.4, "events": events}}
+    assert weights_note(trained("grpo", GRPO, 1, reward=weighed)) == (
+        "grpo, seed 0: reward weights accuracy 1, process 1 (events option_elimination 0, definition_error 2.5)"
+    )
+    for once in (dict.fromkeys(EVENTS, 1.0), None):
+        weighed["process"]["events"] = once
+        assert weights_note(trained("grpo", GRPO, 1, reward=weighed)) is None
+
+
+def test_the_note_reads_the_events_as_a_manifest_has_them():
+    """From what is typed to the configuration that a manifest keeps."""
+    typed = ["stage=grpo", "+reward.process.events={" + ", ".join(f"{name}: 1" for name in EVENTS[:-1])
+             + f", {EVENTS[-1]}: 3}}"]  # fmt: skip
+    config = asdict(TrainConfig.checked(composed("train", *typed)))
+    manifest = trained("grpo", GRPO, 1, reward=config["reward"])
+    assert weights_note(manifest).endswith(f"process 1 (events {EVENTS[-1]} 3)")
 
 
 def test_a_report_has_a_row_of_cost_per_trained_run_and_names_the_weights(tmp_path):

@@ -40,9 +40,10 @@ class Shipped:
     missing: Missing
 
     @classmethod
-    def named(cls, name: str, samples: Sequence[Sample], scores: dict[object, Score]) -> Shipped:
-        """The file of a name; `scores` is shared between files."""
-        config = TrainConfig.checked(changed("train", [f"reward={name}"], {"model.max_completion_tokens": 384}))
+    def named(cls, name: str, samples: Sequence[Sample], scores: dict[object, Score], *typed: str) -> Shipped:
+        """The file of a name, and what is typed beside it; `scores` is shared between files."""
+        choices = [f"reward={name}", *typed]
+        config = TrainConfig.checked(changed("train", choices, {"model.max_completion_tokens": 384}))
         terms = reward_terms(config.reward, CONTRACT, config.judge)
         truthful = ImageTextAlignment(TruthfulEncoder(samples))
         seen = [replace(one, term=truthful) if one.term.name == truthful.name else one for one in terms]

@@ -8,7 +8,7 @@ from exploit import Attempt
 from field_terms import field_terms
 from gaming import DUAL
 from work import Growth, assert_calls_are_linear, assert_time_is_linear, repeated_to
-from written_completions import CONTRACT, phantom_samples
+from written_completions import CONTRACT, open_question, phantom_samples
 from wrong_gaming import united
 
 from pathvlm_r1.contract import MAX_SCORED_CHARACTERS
@@ -68,6 +68,10 @@ def completion_of(text):
     return Completion(SAMPLE, text, FinishReason.LENGTH, token_count=1)
 
 
+def openly(text):
+    return Completion(open_question(SAMPLE, OPTION), text, FinishReason.LENGTH, token_count=1)
+
+
 FIELD = field_terms([SAMPLE])
 
 READERS = {
@@ -82,6 +86,7 @@ READERS = {
     "judge of a bare text": lambda text: JUDGE([completion_of(text)]),
     "rules": lambda text: RULES([completion_of(f"<think>{text}</think><answer>{SAMPLE.answer}</answer>")]),
     "rules of a bare text": lambda text: RULES([completion_of(text)]),
+    "rules of an open question": lambda text: RULES([openly(f"<think>{text}</think><answer>{text[:190]}</answer>")]),
     "reward": lambda text: DUAL(ATTEMPT, text),
     "flags": lambda text: (completion_of(text).is_looping, completion_of(text).is_empty),
 }

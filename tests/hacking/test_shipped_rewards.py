@@ -6,7 +6,7 @@ from exploit import attempts
 from field_terms import field_terms, sampled
 from gaming import MARGIN
 from paid_rewards import NAMES, Shipped, honest_misread, honest_right
-from written_completions import CONTRACT, honest_wrong, open_question
+from written_completions import CONTRACT, honest_wrong
 
 from pathvlm_r1.reward import AnswerConsistency, Missing, Score, WeightedTerm, concluded
 
@@ -85,20 +85,3 @@ def test_a_consistency_that_reads_the_answer_s_own_block_is_caught(asked):
             block_too = concluded(text.replace("<answer>", " The answer is "), sample.options)
             assert block_too == {CONTRACT.parse(text, sample.options).answer}
             assert AnswerConsistency(CONTRACT)(sampled(sample, text)).value == 0.0
-
-
-def test_no_exploit_of_an_open_question_is_paid_like_its_answer(asked):
-    """Token F1 pays the share of words that are right, hedging included: the exact text alone is paid in full."""
-    reward = Shipped.named("open_answers", [], {})
-    for sample in asked:
-        question = open_question(sample, sample.option(sample.answer))
-        honest = sampled(question, CONTRACT.target(question))
-        texts = [
-            sampled(question, exploit.write(attempt))
-            for attempt in attempts(sample)
-            for exploit in EXPLOITS
-            if attempt.is_right
-        ]
-        paid = reward.paid_beside(honest, [honest, *texts])
-        assert paid[0] == 3.0
-        assert max(paid[1:]) < 3.0

@@ -2,7 +2,7 @@
 
 import pytest
 from hypothesis import given
-from hypothesis.strategies import lists, sampled_from, text
+from hypothesis.strategies import booleans, lists, sampled_from, text
 from torchmetrics.functional.text import squad
 from written_completions import CONTRACT, completion, open_question, phantom_samples
 
@@ -52,6 +52,26 @@ def test_a_word_that_is_not_the_references_never_raises_it(words):
 )
 def test_an_open_answer_is_worth_its_share_of_the_references_words(answer, value):
     assert TERM(completion(OPEN, "So.", answer or " ")).value == pytest.approx(value)
+
+
+OTHERS = ["cyst", "or", "and", "/", "right", "mass", "not", ","]
+
+
+@given(others=lists(sampled_from(OTHERS), min_size=1, max_size=6), first=booleans())
+def test_two_answers_in_one_have_no_similarity_whichever_stands_first(others, first):
+    """A reference among other words is a guess at several answers; joints without words join nothing."""
+    other = " ".join(others)
+    answer = f"{OPEN.options[0]} {other}" if first else f"{other} {OPEN.options[0]}"
+    is_alone = not any(each.isalpha() for each in others)
+    assert TERM(completion(OPEN, "So.", answer)).value == float(is_alone)
+
+
+def test_answers_that_a_stroke_joins_are_two():
+    """SQuAD's normalisation deletes the stroke, and would find one word less."""
+    short = open_question(SAMPLE, "sharp border")
+    for answer in ("globules/sharp border", "sharp_border_globules", "sharp border\u200bglobules"):
+        assert TERM(completion(short, "So.", answer)).value == 0.0
+    assert TERM(completion(open_question(SAMPLE, "B-cell lymphoma"), "So.", "B cell lymphoma")).value == 0.4
 
 
 @pytest.mark.parametrize("text", ["dense mass", "", "<answer>dense mass", "<answer>mass</answer><answer>mass</answer>"])

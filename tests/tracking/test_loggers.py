@@ -63,6 +63,26 @@ def test_a_resumed_run_goes_on_in_the_same_csv_also_with_new_columns(tmp_path):
     assert [row["tiny/extra"] for row in rows] == ["", "", "", "1.0", "1.0"]
 
 
+def test_what_a_killed_process_wrote_behind_the_checkpoint_is_not_there_twice(tmp_path):
+    train(tmp_path, 3).save_checkpoint(tmp_path / "last.ckpt")
+    train(tmp_path, 6, tmp_path / "last.ckpt")
+    path = tmp_path / "metrics.csv"
+    path.write_text(path.read_text() + "0.5,7.")  # the kill came in the middle of a row
+    train(tmp_path, 5, tmp_path / "last.ckpt")
+    assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1", "2", "3", "4"]
+    assert [row["tiny/extra"] for row in read_metrics(tmp_path)] == ["", "", "", "1.0", "1.0"]
+
+
+def test_csv_completions_that_are_sampled_again_after_a_kill_take_the_place_of_the_former(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    for step in (50, 100, 150):
+        log_completion_table(build_logger("csv", tmp_path), ROWS, step)
+    whole = path.read_text()
+    path.write_text(whole + '{"step": 200, "compl')
+    log_completion_table(build_logger("csv", tmp_path), ROWS, 100)
+    assert path.read_text() == "".join(whole.splitlines(keepends=True)[: 2 * len(ROWS)])
+
+
 def test_csv_completions_are_lines_without_pictures(tmp_path):
     logger = build_logger("csv", tmp_path)
     log_completion_table(logger, ROWS, 50)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from pathvlm_r1.assembly.completion_files import Line, raise_faults, read_lines, samples_of
-from pathvlm_r1.assembly.judging import is_dry, judge_of, require_judge, show_plans
+from pathvlm_r1.assembly.judging import is_dry, judge_of, require_judge, show_plan_for
 from pathvlm_r1.assembly.logged_runs import logged_run
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.rewards import process_term
-from pathvlm_r1.config import ConfigError, JudgeAuditConfig, ProcessConfig, decisive, paid_judges
+from pathvlm_r1.config import JudgeAuditConfig, ProcessConfig, decisive
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.stream import shuffled_index
 from pathvlm_r1.evaluation import JudgeAudit, ProcessRule, audit_sentences, audit_table, measure_judge
@@ -44,16 +44,11 @@ def audit_judge(config: JudgeAuditConfig) -> JudgeAudit | None:
     assert config.reward.process is not None  # noqa: S101  checked with the configuration
     sources = [Path(config.completions).expanduser()] if config.completions else RunFolder(_run(config)).completions
     out = out_file(config.out, example="audit.json", sources=sources)
-    paid = paid_judges(config.judge)
-    if is_dry(config.judge) and not paid:
-        raise ConfigError(f"judge.dry_run=true: judge={config.judge.name} costs nothing")
     if not is_dry(config.judge):
         require_judge(config.judge)
     rated = _rated_in_file(config, sources[0]) if config.completions else _rated_in_run(config)
     if is_dry(config.judge):
-        calls = len(rated.completions) * config.repeats
-        of = f"{len(rated.completions)} completions, {config.repeats} times"
-        show_plans(paid, rated.completions, calls=calls, of=of)
+        show_plan_for(config.judge, rated.completions, times=config.repeats)
         return None
     audit = _audit(config, config.reward.process, rated)
     say(f"{_source(config)}, judge={config.judge.name} against={config.against}: {_sized(audit)}", audit_table(audit))

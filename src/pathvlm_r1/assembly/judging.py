@@ -95,8 +95,13 @@ def require_judge(config: JudgeConfig) -> None:
     """Refuse a judge that cannot be asked, or a panel with such a member, before anything is loaded.
 
     Raises:
-        ConfigError: its key, its prompt or its model is not there.
+        ConfigError: its key, its prompt or its model is not there, or it was only to be said what it would be asked.
     """
+    if is_dry(config):
+        raise ConfigError(
+            "judge.dry_run=true: this command would ask the judge and pay it; what that costs is said by src/train.py "
+            "stage=grpo, and by task=judge_audit and task=rescore of src/eval.py. Leave it out to ask"
+        )
     for place, member in language_models(config).items():
         _require_prompt(member, place, prompts="process_events_")
         if isinstance(member, LocalJudgeConfig):
@@ -181,6 +186,19 @@ def is_dry(judge: JudgeConfig) -> bool:
     """Whether it is to be said what a judge, or a panel's member, would be asked: `judge.dry_run=true`."""
     asked = [judge, *judges_within(judge).values()]
     return any(isinstance(one, OpenAIJudgeConfig | PanelJudgeConfig) and one.dry_run for one in asked)
+
+
+def show_plan_for(judge: JudgeConfig, completions: Sequence[Completion], *, times: int = 1) -> None:
+    """Say what a judge would be asked about completions that are there, each so often. Nothing is sent.
+
+    Raises:
+        ConfigError: it costs nothing.
+    """
+    paid = paid_judges(judge)
+    if not paid:
+        raise ConfigError(f"judge.dry_run=true: judge={judge.name} costs nothing")
+    of = f"{len(completions)} completions" + (f", {times} times" if times > 1 else "")
+    show_plans(paid, completions, calls=len(completions) * times, of=of)
 
 
 def show_plans(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pathvlm_r1.assembly.completion_files import Line, read_lines, samples_of
-from pathvlm_r1.assembly.judging import require_judge
+from pathvlm_r1.assembly.judging import is_dry, require_judge, show_plan_for
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.rescoring_runs import rescore_run
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
@@ -34,18 +34,22 @@ def reward_file(config: RescoreConfig, path: Path) -> None:
     """Score every completion by itself, and write its line with `total` and `terms` added, in the order of the file.
 
     A term that has no score is null; a total is the sum of the others, and null where no term has one. Terms are raw,
-    and the total has the weights of a run's first step; within groups of one a normalised term is 0.
+    and the total has the weights of a run's first step; within groups of one a normalised term is 0. With
+    `judge.dry_run=true` it is only said what the judge would cost.
 
     Raises:
         ConfigError: `completions` or `out` cannot be used, or the reward needs what the lines lack.
         DatasetError: lines that are no completions of the split; each is named.
     """
-    if config.reward.process is not None:
+    if config.reward.process is not None and not is_dry(config.judge):
         require_judge(config.judge)
     out = out_file(config.out, example="rescored.jsonl", sources=[path])
     lines = read_lines(path, reserved=_ADDED)
     samples = samples_of(lines, path, config.dataset, config.split)
     groups = [[_completion(config, sample, line, path)] for sample, line in zip(samples, lines, strict=True)]
+    if is_dry(config.judge):
+        show_plan_for(config.judge, [completion for (completion,) in groups])
+        return
     terms = reward_terms(config.reward, Contract(), config.judge)
     scored = _scored(lines, total_reward(groups, terms, missing_of(config.reward)))
     if out is None:
@@ -55,7 +59,7 @@ def reward_file(config: RescoreConfig, path: Path) -> None:
 
 
 def _completion(config: RescoreConfig, sample: Sample, line: Line, path: Path) -> Completion:
-    """With its tokens where the line has their number; nothing else can count them as the policy did."""
+    """With its tokens and its end where the line has them: nothing else can tell them as the policy did."""
     tokens = line.values.get("token_count")
     is_number = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
     if tokens is not None and not is_number:
@@ -66,7 +70,11 @@ def _completion(config: RescoreConfig, sample: Sample, line: Line, path: Path) -
             f"{path}:{line.number}: reward={config.reward.name} weighs the length of a completion in tokens; add "
             "token_count to every line, or take a reward without it: reward=dual"
         )
-    return Completion(sample, line.values["completion"], FinishReason.STOP, tokens or 0)
+    reason = line.values.get("finish_reason", FinishReason.STOP)
+    if reason not in list(FinishReason):
+        known = " or ".join(FinishReason)
+        raise DatasetError(f"{path}:{line.number}: finish_reason must be {known}, not {json.dumps(reason)[:40]}")
+    return Completion(sample, line.values["completion"], FinishReason(reason), tokens or 0)
 
 
 def _scored(lines: Sequence[Line], rewards: RewardTable) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pathvlm_r1.assembly.judging import judge_of, require_judge
+from pathvlm_r1.assembly.judging import is_dry, judge_of, require_judge, show_plan_for
 from pathvlm_r1.assembly.logged_runs import LoggedRun, Rewarded, logged_run, rewarded
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.assembly.rewards import process_term
@@ -31,13 +31,15 @@ def rescore_run(config: RescoreConfig, path: Path) -> None:
         TrackingError: the log is not whole, or not what the run's configuration gives.
     """
     out = out_file(config.out, example="rescored.jsonl", sources=RunFolder(path).completions)
-    if config.ask:
+    if config.ask and not is_dry(config.judge):
         require_judge(config.judge)
     run = logged_run(path)
     if config.verify:
         is_finished = run.manifest.status == "finished"
         steps = int(run.manifest.measured["optimiser_steps"]) if is_finished else None
         say(f"{path}: {verify_rewards(run, steps=steps)}")
+    elif config.ask and is_dry(config.judge):
+        show_plan_for(config.judge, [run.completion(logged) for logged in run.completions])
     elif config.ask:
         _judge_anew(config, run, out)
     else:

@@ -38,14 +38,24 @@ def training_cost(manifest: Manifest) -> TrainingCost | None:
 
 
 def weights_note(manifest: Manifest) -> str | None:
-    """A sentence on reward weights other than 1, which no table may leave out; None where all are 1."""
+    """A sentence on weights other than 1, of terms or of the rubric's events, which no table may leave out.
+
+    None where all are 1.
+    """
     reward = manifest.config.get("reward", {}) if manifest.stage == "grpo" else {}
     terms = {**reward, **(reward.get("terms") or {})}  # the user's own stand below `terms`
     weighed = {name: term for name, term in terms.items() if isinstance(term, dict) and "weight" in term}
-    if all(term["weight"] == 1 and not term.get("schedule") for term in weighed.values()):
+    apart = {name: f"{_events(term) if name == 'process' else ''}{_scheduled(term)}" for name, term in weighed.items()}
+    if all(term["weight"] == 1 and not apart[name] for name, term in weighed.items()):
         return None
-    listed = ", ".join(f"{name} {term['weight']:g}{_scheduled(term)}" for name, term in weighed.items())
+    listed = ", ".join(f"{name} {term['weight']:g}{apart[name]}" for name, term in weighed.items())
     return f"{manifest.arm}, seed {manifest.seeds['seed']}: reward weights {listed}"
+
+
+def _events(term: Mapping[str, Any]) -> str:
+    """The events of the rubric that count other than once, if any; older manifests know nothing of them."""
+    other = {name: weight for name, weight in (term.get("events") or {}).items() if weight != 1}
+    return f" (events {', '.join(f'{name} {weight:g}' for name, weight in other.items())})" if other else ""
 
 
 def _scheduled(term: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from wandb.sdk.lib import wbauth
+
+from pathvlm_r1.tracking.files import write_text
 
 LoggerName = Literal["wandb", "csv", "none"]
 
@@ -53,12 +56,34 @@ class RunFolderCSVLogger(CSVLogger):  # type: ignore[misc]
 
 
 class _GoingOnWriter(ExperimentWriter):  # type: ignore[misc]
+    """Keeps the rows that are there, but for those that a killed process wrote behind the checkpoint."""
+
+    is_going_on = False  # rows of another process are there, and none of this one's yet
+
+    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
+        """Remember a row; the first one says where this process goes on."""
+        if self.is_going_on and step is not None:
+            self.is_going_on = False
+            self._forget_from(step)
+        super().log_metrics(metrics_dict, step)
+
     def _check_log_dir_exists(self) -> None:
-        """Keep the rows that are there; Lightning's own writer warns of a folder in use and deletes them."""
+        """Lightning's own writer warns of a folder in use and deletes what is there."""
         path = Path(self.metrics_file_path)
         if path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
                 self.metrics_keys = next(csv.reader(file), [])
+            self.is_going_on = bool(self.metrics_keys)
+
+    def _forget_from(self, step: int) -> None:
+        """Cut off the rows of this step and later ones, and one that a kill has torn."""
+        path, kept = Path(self.metrics_file_path), io.StringIO()
+        writer = csv.DictWriter(kept, fieldnames=self.metrics_keys)
+        writer.writeheader()
+        written = path.read_bytes().decode()
+        whole = io.StringIO(written[: written.rfind("\n") + 1])
+        writer.writerows(row for row in csv.DictReader(whole) if _is_before(row.get("step"), step))
+        write_text(path, kept.getvalue())
 
 
 def build_logger(
@@ -99,9 +124,9 @@ def log_completion_table(logger: Logger | Literal[False] | None, rows: Sequence[
         columns = ["question", "picture", "completion", *(f"reward/{term}" for term in terms), "events"]
         logger.log_table(COMPLETIONS_KEY, columns=columns, data=[_cells(row, terms) for row in rows], step=step)
     elif isinstance(logger, CSVLogger):
+        path = Path(logger.save_dir) / SAMPLES_FILE
         lines = [json.dumps({"step": step, **_written(row)}, ensure_ascii=False) + "\n" for row in rows]
-        with (Path(logger.save_dir) / SAMPLES_FILE).open("a", encoding="utf-8") as file:
-            file.writelines(lines)
+        write_text(path, "".join([*_lines_before(path, step), *lines]))
 
 
 @contextmanager
@@ -138,6 +163,18 @@ def _terms(rows: Sequence[CompletionRow]) -> list[str]:
 def _cells(row: CompletionRow, terms: Sequence[str]) -> list[Any]:
     picture = wandb.Image(row.picture) if row.picture is not None else None
     return [row.question, picture, row.completion, *map(row.rewards.get, terms), "\n".join(row.events)]
+
+
+def _lines_before(path: Path, step: int) -> Iterator[str]:
+    """The whole lines of earlier steps: those of this one or later are of a process that was killed."""
+    if path.is_file():
+        with path.open(encoding="utf-8") as file:
+            yield from (line for line in file if line.endswith("\n") and json.loads(line)["step"] < step)
+
+
+def _is_before(written: str | None, step: int) -> bool:
+    """Whether a row's step is an earlier one."""
+    return written is not None and written.isdecimal() and int(written) < step
 
 
 def _written(row: CompletionRow) -> dict[str, Any]:

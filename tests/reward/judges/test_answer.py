@@ -111,7 +111,20 @@ def test_evidence_stands_in_the_completion_whatever_its_white_space(quoted):
     assert read_out.unfound == ()
 
 
-@pytest.mark.parametrize("quoted", ["", " \n", "Finding 0 is seen", "finding 1 is seen", "finding 0 was seen"])
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u202e", "\x00", "\ufeff", "\ud800", "\U000e0041"])
+def test_a_character_that_nobody_sees_voids_no_error(unseen):
+    """A judge copies what it reads: such characters in wrong claims alone would leave the steps and void the errors."""
+    text = TEXT.replace("finding", f"find{unseen}ing")
+    copied = QUOTE | {"evidence": "finding 0 is seen" if unseen == "\ud800" else f"finding 0 {unseen}is seen"}
+    body = saying(found(definition_error=QUOTE, option_elimination=copied))
+    read_out = reading(body, text=text)
+    assert (read_out.events.definition_error, read_out.events.option_elimination) == (True, True)
+    assert read_out.unfound == ()
+
+
+@pytest.mark.parametrize(
+    "quoted", ["", " \n", "\u200b", "Finding 0 is seen", "finding 1 is seen", "finding 0 was seen"]
+)
 def test_evidence_that_does_not_stand_there_voids_its_event_alone_or_is_counted(quoted):
     body = saying(found(option_elimination=QUOTE | {"evidence": quoted}, definition_error=QUOTE))
     voided, counted = reading(body), reading(body, is_voiding=False)

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Barrier
 
 import pytest
 from fake_chat import FakeChat, judge_at, serving, texts, truth
@@ -95,6 +96,21 @@ def test_as_many_requests_are_under_way_as_are_allowed_and_no_more(tmp_path):
     chat = FakeChat(seconds=0.05)
     with serving(chat) as url:
         judge_at(url, tmp_path, concurrency=3)(texts(9))
+    assert chat.most_at_once == 3
+
+
+def test_threads_of_one_process_together_have_no_more_requests_under_way(tmp_path):
+    """A validation comes while a rollout is judged ahead."""
+    chat, barrier = FakeChat(seconds=0.05), Barrier(2)
+
+    def asked(start):
+        barrier.wait()
+        return judge(texts(9, start=start))
+
+    with serving(chat) as url, ThreadPoolExecutor(2) as pool:
+        judge = judge_at(url, tmp_path, concurrency=3)
+        verdicts = [verdict for found in pool.map(asked, (0, 9)) for verdict in found]
+    assert [verdict.events for verdict in verdicts] == [truth(completion.text) for completion in texts(18)]
     assert chat.most_at_once == 3
 
 

@@ -10,6 +10,7 @@ from fake_chat import SAMPLE, judge_at, read_request, texts
 from hypothesis import given
 from hypothesis.strategies import characters, lists, text
 from PIL import Image
+from written_completions import open_question
 
 from pathvlm_r1.reward import Completion, FinishReason
 from pathvlm_r1.reward.judges import PROMPTS, Picture, Prompt
@@ -63,6 +64,17 @@ def test_the_reference_answer_is_given_only_where_it_is_to_be(reference, is_give
     assert parts.get("reference_answer") == (expected if is_given else None)
     assert parts["options"] == dict(zip(SAMPLE.letters, SAMPLE.options, strict=True))
     assert lines_of(question)[0] == Prompt.named("process_events_v1").sections[reference].splitlines()[0]
+
+
+@pytest.mark.parametrize(("reference", "is_given"), [("hidden", False), ("shown", True), ("context", True)])
+def test_of_an_open_question_the_answer_is_no_option_and_hidden_where_it_is_to_be(reference, is_given):
+    """Its only option is the reference answer: among the options it would be told where it is hidden."""
+    sample = open_question(SAMPLE, "a dense mass")
+    question = replace(ASKING, reference=reference).question(Completion(sample, "x", FinishReason.STOP, 1), [PICTURE])
+    parts, _ = read_request(question.body)
+    assert "options" not in parts
+    assert parts.get("reference_answer") == ("a dense mass" if is_given else None)
+    assert ("a dense mass" in question.logged) is is_given
 
 
 def test_every_version_of_the_prompt_has_its_four_parts():

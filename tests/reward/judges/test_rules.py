@@ -4,11 +4,12 @@ import inspect
 from dataclasses import replace
 
 import pytest
+from exploit import Attempt, honest
 from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from, text
-from written_completions import FLAWLESS, all_samples, events_of, honest_wrong, reference
+from written_completions import FLAWLESS, all_samples, events_of, honest_wrong, open_question, reference
 
-from pathvlm_r1.reward import RubricEvents
+from pathvlm_r1.reward import Completion, FinishReason, RubricEvents
 from pathvlm_r1.reward.judges import RulesJudge
 from pathvlm_r1.reward.judges.rules import worded_events
 
@@ -53,6 +54,35 @@ def test_neither_the_picture_nor_the_findings_nor_the_right_answer_reach_it(plac
         image_id="x",
     )
     assert events_of(JUDGE, replace(judged, sample=blind)) == events_of(JUDGE, judged)
+
+
+OPEN = [open_question(sample, sample.option(sample.answer)) for sample in SAMPLES]
+
+
+@given(place=integers(0, len(SAMPLES) - 1))
+def test_of_an_open_question_an_answer_s_words_are_read_and_nobody_tells_it_the_right_ones(place):
+    """Its only option is the reference answer: a judge that is given it pays a right answer for being right."""
+    sample, question = SAMPLES[place], OPEN[place]
+    for letter in sample.letters:
+        wrong = Attempt(sample, letter, states_text=False, is_open=True)
+        judged = Completion(question, honest(wrong), FinishReason.STOP, 1)
+        elsewhere = replace(judged, sample=open_question(sample, "something else altogether"))
+        assert events_of(JUDGE, judged) == events_of(JUDGE, elsewhere) == FLAWLESS
+
+
+def open_steps(reasoning, answer="adenoma"):
+    return present(reasoning, answer, options=())
+
+
+def test_an_open_answer_is_supported_by_what_names_it_and_an_alternative_is_what_is_excluded():
+    assert open_steps("By definition adenoma means glands.") == {"medical_knowledge_support"}
+    assert open_steps("By definition sarcoma means spindle cells.") == set()
+    assert open_steps("Adenoma because adenoma.") == set()
+    assert open_steps("Here sarcoma is excluded by glands.") == {"option_elimination"}
+    assert open_steps("Here adenoma is excluded by glands.") == {"logical_contradiction"}
+    assert open_steps("It is excluded.") == set()
+    assert open_steps("Here sarcoma is excluded by glands.", "") == set()
+    assert open_steps("By definition adenoma means glands.", f"adenoma {'x' * 300}") == set()
 
 
 def test_its_function_takes_question_options_and_text_and_nothing_else():
@@ -139,6 +169,6 @@ def test_any_text_is_judged_and_what_cannot_be_known_without_the_truth_is_absent
 
 def test_its_verdicts_say_who_decided():
     (verdict,) = JUDGE([reference(SAMPLES[0])])
-    assert (verdict.provenance.judge, verdict.provenance.revision) == ("rules", "rules_v1")
+    assert (verdict.provenance.judge, verdict.provenance.revision) == ("rules", "rules_v2")
     assert verdict.provenance.cost_usd == 0
     assert JUDGE([]) == []

@@ -12,6 +12,7 @@ from fake_chat import answer, judge_at, texts
 
 from pathvlm_r1.reward.judges import NANO, JudgeError, opened
 from pathvlm_r1.reward.judges.answer import Answer
+from pathvlm_r1.reward.judges.store import Store, _connected
 
 ANSWER = Answer.of(json.dumps(answer("x")))
 KEY = "a3" * 32
@@ -67,7 +68,8 @@ def test_a_call_that_would_exceed_the_cap_is_not_entered(path):
 def test_many_writers_never_exceed_the_cap_together(path):
     def enter(_):
         entered = 0
-        with opened(path) as store:
+        with closing(_connected(path)) as connection:  # as processes do, whose threads take turns
+            store = Store(path, connection, lock_file=-1)
             for _ in range(20):
                 try:
                     store.reserve(KEY, 7, 500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pathvlm_r1.reward.rubric import EVENTS, RubricEvents
 SCHEMA_VERSION = "process_events_v1"
 MAX_EVIDENCE = 512  # characters of one passage
 ASKED_EVIDENCE = 160  # likewise, as the prompts ask for
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})  # controls, zero-width and turning characters, lone surrogates
 
 
 class _Finding(BaseModel):
@@ -94,7 +96,8 @@ def read(answer: Answer, text: str, *, is_voiding: bool) -> Reading:
 
     Args:
         answer: as the server gave it.
-        text: of the completion; white space counts as one space, all else must stand in it as quoted.
+        text: of the completion; white space counts as one space and what cannot be seen as nothing, all else must stand
+            in it as quoted.
         is_voiding: an event whose evidence does not stand in the text is not present.
     """
     if fault := fault_of(answer):
@@ -144,7 +147,8 @@ def _stands(evidence: str, plain: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    """With single spaces, and without characters that nobody sees: one within a wrong claim would void its error."""
+    return " ".join("".join(c for c in text if c.isspace() or unicodedata.category(c) not in _UNSEEN).split())
 
 
 def _in_words(unfound: tuple[str, ...], *, is_voiding: bool) -> str:

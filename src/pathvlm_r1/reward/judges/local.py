@@ -64,11 +64,11 @@ class LocalJudge:
         """
         if not completions:
             return []
-        chat = self.load()
-        asking = replace(self.asking, identity=f"{chat.revision} {chat.decoding}")
-        questions = asking.questions(completions)
-        distinct = {question.key: question for question in questions}
-        with opened(self.cache) as store:
+        with opened(self.cache) as store:  # one thread at a time also loads the model
+            chat = self.load()
+            asking = replace(self.asking, identity=f"{chat.revision} {chat.decoding}")
+            questions = asking.questions(completions)
+            distinct = {question.key: question for question in questions}
             kept = {key: answer for key in distinct if (answer := store.answer(key)) is not None}
             asked = self._asked([distinct[key] for key in distinct if key not in kept], chat, store)
         verdicts, seen = [], set(kept)

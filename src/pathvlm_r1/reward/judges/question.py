@@ -153,10 +153,9 @@ class Asking:
     def _text(self, completion: Completion) -> str:
         """The user's words: one line of JSON for each part, so that no part can end the data."""
         sample = completion.sample
-        parts: dict[str, Any] = {
-            "question": sample.question,
-            "options": dict(zip(sample.letters, sample.options, strict=True)),
-        }
+        parts: dict[str, Any] = {"question": sample.question}
+        if not sample.is_open:  # the only option of an open question is its reference answer
+            parts["options"] = dict(zip(sample.letters, sample.options, strict=True))
         if self.reference != "hidden":
             parts["reference_answer"] = _answer(sample)
         parts["completion"] = completion.text
@@ -165,7 +164,8 @@ class Asking:
 
 
 def _answer(sample: Sample) -> str:
-    return f"{sample.answer}) {sample.option(sample.answer)}"
+    text = sample.option(sample.answer)
+    return text if sample.is_open else f"{sample.answer}) {text}"
 
 
 def _line(value: object) -> str:

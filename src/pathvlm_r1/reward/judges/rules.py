@@ -1,8 +1,9 @@
 """The rules judge: the rubric's events from the wording alone, a baseline and a control that a policy can game.
 
-It is given a question, its options and a text: no picture, no findings and no right answer. So whatever sounds like
-reasoning is reasoning to it, true or not: a finding that the image does not show earns what a true one does. That a
-definition or a criterion is wrong cannot be told without the truth, and those two errors are always absent.
+It is given a question, its options, none of an open one, and a text: no picture, no findings and no right answer. So
+whatever sounds like reasoning is reasoning to it, true or not: a finding that the image does not show earns what a true
+one does. That a definition or a criterion is wrong cannot be told without the truth, and those two errors are always
+absent.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pathvlm_r1.contract import Contract
-from pathvlm_r1.data import LETTERS
+from pathvlm_r1.data import LETTERS, Sample
 from pathvlm_r1.data.rationale import LIST_SEPARATOR
 from pathvlm_r1.reward.completion import Completion
 from pathvlm_r1.reward.judges.oracle import reasoning
 from pathvlm_r1.reward.rubric import RubricEvents
+from pathvlm_r1.reward.text_similarity import answer_text
 from pathvlm_r1.reward.verdict import Provenance, Verdict
 
-VERSION = "rules_v1"
+VERSION = "rules_v2"
 
 _WORD = re.compile(r"\w+")
 _END = re.compile(r"[.;!?\n]+")
@@ -40,6 +42,9 @@ _IDLE = frozenset(
 )
 
 
+_LONGEST_ANSWER = 200  # characters of words that answer an open question; to look for longer ones is no linear work
+
+
 @dataclass(frozen=True)
 class RulesJudge:
     """The events that a completion's wording suggests; of its sample only question and options are passed on."""
@@ -49,7 +54,7 @@ class RulesJudge:
     def __call__(self, completions: Sequence[Completion]) -> list[Verdict]:
         """Deterministic, and linear in each completion's length."""
         provenance = Provenance(judge=self.name, revision=VERSION)
-        decided = [worded_events(each.sample.question, each.sample.options, each.text) for each in completions]
+        decided = [worded_events(each.sample.question, _shown_options(each.sample), each.text) for each in completions]
         return [Verdict(events, "decided from the wording", provenance) for events in decided]
 
 
@@ -58,12 +63,12 @@ def worded_events(question: str, options: Sequence[str], text: str) -> RubricEve
 
     Args:
         question: what was asked.
-        options: their texts, in the order of their letters.
+        options: their texts, in the order of their letters; none of an open question.
         text: the whole completion.
     """
-    letter = Contract().parse(text, options).answer
-    answered = None if letter is None else _plain(options[LETTERS.index(letter)])
-    wording = _Wording(_plain(question), tuple(map(_plain, options)), answered, _plain_sentences(reasoning(text)))
+    wording = _Wording(
+        _plain(question), tuple(map(_plain, options)), _answered(options, text), _plain_sentences(reasoning(text))
+    )
     return RubricEvents(
         image_feature_analysis=wording.states_findings,
         option_elimination=wording.eliminates,
@@ -72,6 +77,20 @@ def worded_events(question: str, options: Sequence[str], text: str) -> RubricEve
         logical_contradiction=wording.concludes_otherwise or wording.excludes_its_answer or wording.denies_itself,
         incorrect_criterion=False,
     )
+
+
+def _shown_options(sample: Sample) -> Sequence[str]:
+    """The only option of an open question is the right answer, and shown to nobody."""
+    return () if sample.is_open else sample.options
+
+
+def _answered(options: Sequence[str], text: str) -> str | None:
+    """The option that a completion answers, or the words with which it answers an open question."""
+    if not options:
+        said = _plain(answer_text(text) or "").strip(" .")
+        return said if 0 < len(said) <= _LONGEST_ANSWER else None
+    letter = Contract().parse(text, options).answer
+    return None if letter is None else _plain(options[LETTERS.index(letter)])
 
 
 @dataclass(frozen=True)
@@ -90,9 +109,9 @@ class _Wording:
 
     @property
     def eliminates(self) -> bool:
-        """An option other than the answered one stands in a sentence that excludes."""
+        """A sentence excludes another option than the answered one; on an open question, anything else of its own."""
         return self.answered is not None and any(
-            self._named(sentence) - {self.answered}
+            self._names_another(sentence, cue)
             for sentence, cue in self._with(_EXCLUDING)
             if not self._is_denied(sentence[: cue.start()])
         )
@@ -136,13 +155,19 @@ class _Wording:
 
     @cached_property
     def _copied(self) -> frozenset[str]:
-        """Words that are idle, or stand in the question or its options."""
-        return _IDLE.union(_WORD.findall(f"{self.question} {' '.join(self.options)}"))
+        """Words that are idle, or stand in the question, its options or the answer."""
+        return _IDLE.union(_WORD.findall(f"{self.question} {' '.join(self.options)} {self.answered or ''}"))
+
+    def _names_another(self, sentence: str, cue: re.Match[str]) -> bool:
+        if self.options:
+            return bool(self._named(sentence) - {self.answered})
+        return self._has_own_words(self._names.sub("", sentence[: cue.start()]))
 
     @cached_property
     def _names(self) -> re.Pattern[str]:
-        """The options, the longest first: one may begin another."""
-        longest_first = sorted(self.options, key=len, reverse=True)
+        """The options, or the answer where none are shown; the longest first: one may begin another."""
+        names = self.options or ([] if self.answered is None else [self.answered])
+        longest_first = sorted(names, key=len, reverse=True)
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
     def _named(self, sentence: str) -> set[str]:

@@ -1,14 +1,15 @@
 """What was paid for: answers by content, and a ledger that is written before money is spent; one SQLite file.
 
-Safe among processes of one machine, and across a kill: an answer and its cost are one transaction, and a request that
-was sent but never settled stays in the ledger at its reserve. Money is in nano-dollars, whole numbers, so that sums
-are exact. The file must be on a local disk: SQLite's log is not for network file systems.
+Safe among processes of one machine, whose threads take turns, and across a kill: an answer and its cost are one
+transaction, and a request that was sent but never settled stays in the ledger at its reserve. Money is in nano-dollars,
+whole numbers, so that sums are exact. The file must be on a local disk: SQLite's log is not for network file systems.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ from pathvlm_r1.reward.judges.question import Question
 NANO = 1_000_000_000  # nano-dollars of a dollar
 VERSION = 1  # of the tables
 _BUSY_SECONDS = 60.0  # that one writer waits for another
+# One user of a store in this process at a time: a validation may come while a rollout is judged ahead. Each would ask
+# as much at once as is allowed to both, and who closes the lock file first frees the locks of the other.
+_TURN = threading.RLock()
 _TABLES = """
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -119,13 +123,13 @@ class Store:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Store]:
-    """The store in this file, made where there is none.
+    """The store in this file, made where there is none; another thread waits until it is closed.
 
     Raises:
         JudgeError: the file cannot be used.
     """
     try:
-        with closing(_connected(path)) as connection, _lock_file(path) as lock_file:
+        with _TURN, closing(_connected(path)) as connection, _lock_file(path) as lock_file:
             yield Store(path, connection, lock_file)
     except sqlite3.Error as error:
         raise JudgeError(f"judge.cache={path}: cannot be used: {error}") from error
