@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.evaluating import answering_policy
 from pathvlm_r1.assembly.policies import found_checkpoint
@@ -28,6 +26,7 @@ from pathvlm_r1.evaluation.explain import (
     explanations_markdown,
     explanations_tables,
     overlay_png,
+    own_sentence,
     regions_sentence,
     summarise_explanations,
     validation,
@@ -55,8 +54,10 @@ def explain(config: ExplainConfig) -> Explanations:
     samples = _asked(config)
     explained, drawings = _explained(config, samples)
     found = summarise_explanations(explained, seed=config.seed, replicates=config.replicates)
-    asked = f"{config.model.checkpoint} on {config.split} of {config.dataset.name}: {found.n} questions, seed {config.seed}"
-    say(asked, regions_sentence(found), *explanations_tables(found), *attention_sentences(found))
+    asked = (
+        f"{config.model.checkpoint} on {config.split} of {config.dataset.name}: {found.n} questions, seed {config.seed}"
+    )
+    say(asked, own_sentence(found), regions_sentence(found), *explanations_tables(found), *attention_sentences(found))
     write_json(out / FILES[0], _as_json(config, found, explained))
     write_text(out / FILES[1], explanations_markdown(found, f"{asked}."))
     verdicts = {row.method: validation(row) for row in found.methods}
@@ -83,7 +84,7 @@ def _explained(config: ExplainConfig, samples: Sequence[Sample]) -> tuple[list[E
     model = replace(config.model, feature_folder=None)  # no masked picture is ever read again
     loaded = answering_policy(model, config.trainer)
     subject = PolicySubject(
-        loaded.policy, SampleEncoder(loaded.encoder, Contract()), config.prefix, config.rows_per_batch
+        loaded.policy, SampleEncoder(loaded.encoder, Contract()), config.answer, config.rows_per_batch
     )
     settings = ExplainSettings(
         methods=config.methods, masks=config.masks, grid=config.grid, blur=config.blur, shares=config.shares,

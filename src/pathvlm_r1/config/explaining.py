@@ -25,7 +25,7 @@ class ExplainConfig:
     split: Split
     n: int
     methods: tuple[Method, ...]
-    prefix: str
+    answer: str
     masks: int
     grid: int
     blur: float
@@ -50,6 +50,8 @@ class ExplainConfig:
     def __post_init__(self) -> None:
         for key in ("n", "grid", "shifts", "rows_per_batch", "replicates"):
             require_positive(getattr(self, key), key)
+        has_option = "{letter}" in self.answer or "{option}" in self.answer
+        require(has_option, "answer", self.answer, "with {letter} or {option} in it, or all answers are the same")
         self._require_lists()
         require(self.masks >= 2 and self.masks % 2 == 0, "masks", self.masks, "an even number: they come in pairs")
         require(0 < self.blur <= 1, "blur", self.blur, "above 0 and at most 1, a share of the shorter side")

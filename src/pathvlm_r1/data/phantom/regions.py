@@ -31,7 +31,8 @@ class Regions:
         if self._size is None:
             raise ValueError("these regions have no size: nothing was recorded")
         nowhere: Region = np.zeros((self._size, self._size), dtype=np.bool_)
-        return np.logical_or.reduce([nowhere, *(self._seen[name] for name in attributes if name in self._seen)])
+        union: Region = np.logical_or.reduce([self._seen.get(name, nowhere) for name in attributes] or [nowhere])
+        return union
 
     def add(self, where: Callable[[], NDArray[np.generic]], *attributes: str, covers: bool = True) -> None:
         """Pixels [size, size] or [size, size, 1] are painted and show the attributes.

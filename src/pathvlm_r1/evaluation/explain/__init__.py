@@ -14,6 +14,7 @@ from pathvlm_r1.evaluation.explain.table import (
     attention_sentences,
     explanations_markdown,
     explanations_tables,
+    own_sentence,
     regions_sentence,
     validation,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "explanations_markdown",
     "explanations_tables",
     "overlay_png",
+    "own_sentence",
     "regions_sentence",
     "summarise_explanations",
     "validation",

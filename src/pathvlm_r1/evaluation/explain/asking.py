@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -39,18 +40,18 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class PolicySubject:
-    """A policy that is asked for option letters as forced choice does.
+    """A policy whose probabilities of the options' answers are compared.
 
     Args:
         policy: who is asked.
         encoder: of questions, under a contract whose options have letters.
-        prefix: that every letter stands behind.
-        rows_per_batch: letters that pass the model together.
+        answer: how it would answer; {letter} and {option} stand for an option's letter and text.
+        rows_per_batch: answers that pass the model together.
     """
 
     policy: Policy
     encoder: SampleEncoder
-    prefix: str
+    answer: str
     rows_per_batch: int
 
     def as_seen(self, sample: Sample) -> Pixels:
@@ -58,17 +59,21 @@ class PolicySubject:
         return np.asarray(self.encoder.encoder.as_read(sample.images[0].load()))
 
     def log_probs(self, sample: Sample, pictures: Sequence[Pixels]) -> Floats:
-        """Of the letters behind the prefix; nothing of these pictures is kept."""
+        """Of every option's answer, to its end; nothing of these pictures is kept."""
         tokenizer = self.encoder.encoder.tokenizer
-        letters = tuple(tokenizer(self.prefix + letter)["input_ids"] for letter in sample.letters)
+        answers = tuple(
+            tokenizer(self.answer.replace("{letter}", letter).replace("{option}", option))["input_ids"]
+            for letter, option in zip(sample.letters, sample.options, strict=True)
+        )
         with in_evaluation_mode(self.policy):
-            groups = [PromptGroup(self._prompt(sample, picture), letters) for picture in pictures]
+            groups = [PromptGroup(self._prompt(sample, picture), answers) for picture in pictures]
             return np.array(group_log_probs(self.policy, groups, self.rows_per_batch))
 
     def attention(self, sample: Sample, picture: Pixels) -> Mapping[str, Floats]:
-        """Of the place that predicts the letter: the last layer's, and the rollout of all."""
+        """Of the place that predicts where answers begin to differ: the last layer's, and the rollout of all."""
         encoder = self.encoder.encoder
-        begun = encoder.tokenizer(self.prefix)["input_ids"] if self.prefix else []
+        shared = re.split(r"\{letter\}|\{option\}", self.answer)[0]
+        begun = encoder.tokenizer(shared)["input_ids"] if shared else []
         maps = attention_to_picture(self.policy, encoder, self._prompt(sample, picture), begun).numpy()
         return {"attention": maps[-2], "rollout": maps[-1]}
 

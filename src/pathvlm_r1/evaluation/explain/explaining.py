@@ -13,7 +13,7 @@ from pathvlm_r1.evaluation.explain.asking import Subject
 from pathvlm_r1.evaluation.explain.checks import MapCheck, check_map, drawn_shifts
 from pathvlm_r1.evaluation.explain.controls import appearance, most_similar, patch_shuffled
 from pathvlm_r1.evaluation.explain.pictures import Floats, Mask, Pixels, blurred, mixed, resized
-from pathvlm_r1.evaluation.explain.regions import energy, pointing
+from pathvlm_r1.evaluation.explain.regions import Placement, placement
 from pathvlm_r1.evaluation.explain.rise import rise_maps, soft_masks
 from pathvlm_r1.evaluation.forced_choice import margin
 
@@ -42,8 +42,7 @@ class MapMeasures:
     """What one map of one question is worth."""
 
     check: MapCheck
-    pointing: float | None  # None: the question has no region
-    energy: float | None
+    placement: Placement | None  # None: the region is not known, nowhere, or too large to say anything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,6 @@ class Explained:
     question_type: str
     answer: str  # letter
     as_asked: Shown
-    region: float | None  # share of the area; None: not known, nowhere, or too large to say anything
     maps: Mapping[str, MapMeasures]  # by method
     controls: Mapping[str, Shown]  # by name
 
@@ -108,7 +106,6 @@ class Explainer:
                 Explained(
                     sample_id=sample.sample_id, image_id=sample.image_id, question_type=sample.question_type,
                     answer=sample.answer, as_asked=as_asked, maps=measures,
-                    region=None if drawing.region is None else float(drawing.region.mean()),
                     controls=dict(zip(others, controls, strict=True)),
                 ),
                 drawing,
@@ -152,8 +149,7 @@ class Explainer:
         return {
             name: MapMeasures(
                 check=check_map(values, drawing.picture, score, shares=self.settings.shares, shifts=shifts),
-                pointing=None if region is None else pointing(values, region),
-                energy=None if region is None else energy(values, region),
+                placement=None if region is None else placement(values, region),
             )
             for name, values in drawing.maps.items()
         }
@@ -173,7 +169,7 @@ def margins(log_probs: Floats) -> Floats:
 
 
 def substitutes(samples: Sequence[Sample], place: int) -> list[int]:
-    """Whose pictures may stand in for a question's: of another picture and answer, under the same letter if possible."""
+    """Whose pictures may stand in for a question's: others with another right option, under its letter if possible."""
     sample = samples[place]
     answer = sample.option(sample.answer)
     others = [

@@ -29,7 +29,7 @@ def overlay_png(explained: Explained, drawing: Drawing, verdicts: Mapping[str, s
         verdicts: what the checks on all questions say of each kind of map.
     """
     sample = drawing.sample
-    panels: list[tuple[str, Floats | None]] = [(_outcome(explained), None)]
+    panels: list[tuple[str, Floats | None]] = [(_outcome(explained, drawing), None)]
     if drawing.by_option is not None:
         panels += [
             (f"rise of {letter}) {option}{' (right)' if letter == sample.answer else ''}", values)
@@ -46,9 +46,9 @@ def overlay_png(explained: Explained, drawing: Drawing, verdicts: Mapping[str, s
     return buffer.getvalue()
 
 
-def _outcome(explained: Explained) -> str:
+def _outcome(explained: Explained, drawing: Drawing) -> str:
     told = "chosen" if explained.as_asked.is_right else "not chosen"
-    region = "no region" if explained.region is None else f"region {explained.region:.0%}"
+    region = "no region" if drawing.region is None else f"region {drawing.region.mean():.0%}"
     return f"{explained.answer} is right and {told}, margin {explained.as_asked.margin:+.2f}; {region}"
 
 

@@ -33,7 +33,8 @@ def blurred(picture: Pixels, share: float) -> Pixels:
 def mixed(picture: Pixels, background: Pixels, mask: NDArray[np.floating]) -> Pixels:
     """The picture where the mask [H, W] is 1, the background where it is 0."""
     share = mask[..., None]
-    return np.rint(picture * share + background * (1 - share)).astype(np.uint8)
+    pixels: Pixels = np.rint(picture * share + background * (1 - share)).astype(np.uint8)
+    return pixels
 
 
 def kept(picture: Pixels, mask: Mask) -> Pixels:
@@ -42,7 +43,7 @@ def kept(picture: Pixels, mask: Mask) -> Pixels:
     return np.where(mask[..., None], picture, colour)
 
 
-def resized(values: NDArray[np.floating], size: tuple[int, int]) -> Floats:
+def resized(values: NDArray[np.number], size: tuple[int, int]) -> Floats:
     """Values [h, w] at another size (H, W), smoothly."""
     image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR), dtype=np.float64)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pathvlm_r1.evaluation.explain.pictures import Floats, Mask
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a map lies."""
+
+    area: float  # the region's share of the picture: what chance is worth
+    pointing: float  # 1 where the highest pixel lies in the region, else 0
+    energy: float  # share of the map's positive values in the region
+
+
+def placement(values: Floats, region: Mask) -> Placement:
+    """Both measures of a map [H, W] against a region [H, W]."""
+    return Placement(float(region.mean()), pointing(values, region), energy(values, region))
 
 
 def pointing(values: Floats, region: Mask) -> float:

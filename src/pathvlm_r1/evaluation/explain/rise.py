@@ -56,4 +56,5 @@ def rise_maps(masks: Masks, scores: Floats) -> Floats:
     shifted = scores - scores[:1]  # equal scores: exactly 0, which their float mean is not
     centred = shifted - shifted.mean(axis=0)
     seen = masks.sum(axis=0, dtype=np.float64)
-    return np.tensordot(centred.T, masks.astype(np.float64), axes=1) / seen
+    maps: Floats = np.tensordot(centred.T, masks.astype(np.float64), axes=1) / seen
+    return maps

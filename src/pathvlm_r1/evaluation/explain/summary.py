@@ -70,52 +70,67 @@ def summarise_explanations(explained: Sequence[Explained], *, seed: int, replica
         seed: of every bootstrap, which begins anew from it.
         replicates: bootstrap resamples.
     """
-
-    def estimate(values: Sequence[float], of: Sequence[Explained]) -> Estimate:
-        images = [one.image_id for one in of]
-        mean = float(np.mean(values))
-        if len(set(images)) < 2:  # one picture says nothing of others
-            return Estimate(mean, None, None)
-        random = np.random.default_rng(seed)
-        found = cluster_bootstrap(np.array(values, dtype=float), images, random=random, replicates=replicates)
-        return Estimate(mean, found.low, found.high)
-
-    def row(method: str) -> MethodRow:
-        checks = [one.maps[method].check for one in explained]
-        placed = [one for one in explained if one.region is not None]
-        areas = np.array([one.region for one in placed])
-        hits = np.array([one.maps[method].pointing for one in placed])
-        energies = np.array([one.maps[method].energy for one in placed])
-        regions = [estimate(v.tolist(), placed) if placed else None for v in (hits, energies)]
-        gains = [estimate((v - areas).tolist(), placed) if placed else None for v in (hits, energies)]
-        return MethodRow(
-            method=method, n=len(explained), n_regions=len(placed),
-            deletion=estimate([check.deletion_advantage for check in checks], explained),
-            retention=estimate([check.retention_advantage for check in checks], explained),
-            area=float(areas.mean()) if placed else None,
-            pointing=regions[0], pointing_gain=gains[0], energy=regions[1], energy_gain=gains[1],
-        )  # fmt: skip
-
-    def control(name: str) -> ControlRow:
-        of = [one for one in explained if name in one.controls]
-        drops = [one.as_asked.margin - one.controls[name].margin for one in of]
-        losses = [float(one.as_asked.is_right) - float(one.controls[name].is_right) for one in of]
-        return ControlRow(
-            control=name, n=len(of), margin=float(np.mean([one.controls[name].margin for one in of])),
-            accuracy=float(np.mean([one.controls[name].is_right for one in of])),
-            margin_drop=estimate(drops, of), accuracy_drop=estimate(losses, of),
-        )  # fmt: skip
-
+    mean_of = _MeanOf(seed, replicates)
     controls = dict.fromkeys(name for one in explained for name in one.controls)
     return Explanations(
         n=len(explained), pictures=len({one.image_id for one in explained}),
         margin=float(np.mean([one.as_asked.margin for one in explained])),
         accuracy=float(np.mean([one.as_asked.is_right for one in explained])),
-        methods=tuple(row(method) for method in explained[0].maps),
-        controls=tuple(control(name) for name in controls),
+        methods=tuple(_method_row(method, explained, mean_of) for method in explained[0].maps),
+        controls=tuple(
+            _control_row(name, [one for one in explained if name in one.controls], mean_of) for name in controls
+        ),
     )  # fmt: skip
 
 
 def is_above_zero(estimate: Estimate) -> bool:
     """Whether the interval excludes 0 and what is below; never so without one."""
     return estimate.low is not None and estimate.low > 0
+
+
+@dataclass(frozen=True)
+class _MeanOf:
+    """The mean of a number of each question, its pictures resampled."""
+
+    seed: int
+    replicates: int
+
+    def __call__(self, values: Sequence[float], explained: Sequence[Explained]) -> Estimate:
+        images = [one.image_id for one in explained]
+        mean = float(np.mean(values))
+        if len(set(images)) < 2:  # one picture says nothing of others
+            return Estimate(mean, None, None)
+        random, array = np.random.default_rng(self.seed), np.array(values, dtype=np.float64)
+        interval = cluster_bootstrap(array, images, random=random, replicates=self.replicates)
+        return Estimate(mean, interval.low, interval.high)
+
+
+def _method_row(method: str, explained: Sequence[Explained], mean_of: _MeanOf) -> MethodRow:
+    maps = [one.maps[method] for one in explained]
+    placed = [one for one in explained if one.maps[method].placement is not None]
+    regions = [found for one in placed if (found := one.maps[method].placement) is not None]
+
+    def of_regions(values: Sequence[float]) -> Estimate | None:
+        return mean_of(values, placed) if placed else None
+
+    return MethodRow(
+        method=method, n=len(explained),
+        deletion=mean_of([one.check.deletion_advantage for one in maps], explained),
+        retention=mean_of([one.check.retention_advantage for one in maps], explained),
+        n_regions=len(placed), area=float(np.mean([one.area for one in regions])) if placed else None,
+        pointing=of_regions([one.pointing for one in regions]),
+        pointing_gain=of_regions([one.pointing - one.area for one in regions]),
+        energy=of_regions([one.energy for one in regions]),
+        energy_gain=of_regions([one.energy - one.area for one in regions]),
+    )  # fmt: skip
+
+
+def _control_row(control: str, explained: Sequence[Explained], mean_of: _MeanOf) -> ControlRow:
+    pairs = [(one.as_asked, one.controls[control]) for one in explained]
+    return ControlRow(
+        control=control, n=len(pairs),
+        margin=float(np.mean([shown.margin for _, shown in pairs])),
+        accuracy=float(np.mean([shown.is_right for _, shown in pairs])),
+        margin_drop=mean_of([own.margin - shown.margin for own, shown in pairs], explained),
+        accuracy_drop=mean_of([float(own.is_right) - float(shown.is_right) for own, shown in pairs], explained),
+    )  # fmt: skip
