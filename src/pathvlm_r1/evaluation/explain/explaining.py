@@ -15,7 +15,6 @@ from pathvlm_r1.evaluation.explain.controls import appearance, most_similar, pat
 from pathvlm_r1.evaluation.explain.pictures import Floats, Mask, Pixels, blurred, mixed, resized
 from pathvlm_r1.evaluation.explain.regions import Placement, placement
 from pathvlm_r1.evaluation.explain.rise import rise_maps, soft_masks
-from pathvlm_r1.evaluation.forced_choice import margin
 
 ATTENTION_METHODS = ("attention", "rollout")
 METHODS = ("rise", *ATTENTION_METHODS, "random")
@@ -164,8 +163,10 @@ class Explainer:
 
 
 def margins(log_probs: Floats) -> Floats:
-    """[N, K] of every option against the others together, in nats."""
-    return np.array([[margin(row, option) for option in range(len(row))] for row in log_probs.tolist()])
+    """[N, K] of every option against the others together, in nats: `forced_choice.margin` of all at once."""
+    own = np.eye(log_probs.shape[1], dtype=np.bool_)
+    others: Floats = np.logaddexp.reduce(np.where(own, -np.inf, log_probs[:, None, :]), axis=-1)
+    return log_probs - others
 
 
 def substitutes(samples: Sequence[Sample], place: int) -> list[int]:

@@ -31,11 +31,12 @@ def soft_masks(random: np.random.Generator, *, count: int, grid: int, size: tupl
     if not 1 <= grid <= min(size):
         raise ValueError(f"grid is {grid}: from 1 to the {min(size)} pixels of the picture's shorter side")
     cells = tuple(-(-side // grid) for side in size)  # rounded up
-    whole = tuple(cell * (grid + 1) for cell in cells)
+    whole = (cells[0] * (grid + 2), cells[1] * (grid + 2))
     masks = np.empty((count, *size), dtype=np.float32)
     for pair in range(count // 2):
-        enlarged = resized(random.integers(0, 2, (grid + 1, grid + 1)).astype(np.float32), (whole[0], whole[1]))
-        top, left = (int(random.integers(0, cell)) for cell in cells)
+        enlarged = resized(random.integers(0, 2, (grid + 2, grid + 2)).astype(np.float32), whole)
+        # the outer half cells are not smooth, and left out: places at the edges would get stronger masks than others
+        top, left = (cell // 2 + int(random.integers(0, cell)) for cell in cells)
         masks[2 * pair] = enlarged[top : top + size[0], left : left + size[1]]
         masks[2 * pair + 1] = 1 - masks[2 * pair]
     return masks
