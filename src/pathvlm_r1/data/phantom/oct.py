@@ -24,7 +24,7 @@ from pathvlm_r1.data.phantom.regions import Regions
 Curve = NDArray[np.float32]  # [size], a depth over every column, in picture heights
 
 _PIT_DEPTH = {"foveal pit": 0.15, "filled fovea": -0.02}
-_PIT_HALF_WIDTH = 0.1  # of its half height, about
+_PIT_HALF_WIDTH = 0.16  # where it has a sixth of its depth, about
 _LOWEST_MOUND = 0.01  # of a deposit that is seen
 _THICKNESS = 0.27  # of the neural retina, away from the fovea
 _CUTS = (0.0, 0.17, 0.42, 0.56, 0.66, 0.9)  # tops of the neural layers, as shares of its thickness

@@ -116,7 +116,7 @@ def _control_rows(found: Explanations) -> list[list[str]]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(*header, box=SIMPLE, pad_edge=False)
+    table = Table(*header, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for row in rows:
         table.add_row(*row)
     return table
