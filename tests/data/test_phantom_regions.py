@@ -92,7 +92,7 @@ def test_a_question_has_the_region_of_what_decides_it_at_the_size_of_its_picture
     source = PhantomSource("p", modality, 0, size, {"complete": 1.0})
     for index in range(8):
         sample = source.sample("test", index)
-        region = pickle.loads(pickle.dumps(sample.region))
+        region = pickle.loads(pickle.dumps(sample.region))  # noqa: S301  our own
         assert region.load().shape == sample.images[0].load().size == (size, size)
         right = sample.option(sample.answer)
         attributes = {ONTOLOGIES[modality].attribute(phrase) for phrase in sample.findings.shown

@@ -40,7 +40,10 @@ def overlay_png(explained: Explained, drawing: Drawing, verdicts: Mapping[str, s
     FigureCanvasAgg(figure)
     for axes, (title, values) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _panel(axes, drawing, title, values)
-    figure.suptitle(f"{sample.sample_id}: {sample.question}", fontsize=9)
+    told = [f"{sample.sample_id}: {sample.question}"]
+    if "rise" in verdicts:
+        told.append(f"rise: {verdicts['rise']}")
+    figure.suptitle("\n".join(told), fontsize=9)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()
