@@ -62,6 +62,7 @@ DEEP = {
     "pathvlm_r1.data.rationale": "the language of rationales, for their writers and their judge alone",
     "pathvlm_r1.data.stream": "imports Lightning, which samples and contracts do without",
     "pathvlm_r1.data.text_floor": "a measurement of a dataset, made where one is loaded",
+    "pathvlm_r1.evaluation.explain": "a folder of its own, with its own public names",
     "pathvlm_r1.reward.judges": "a folder of its own, with its own public names",
     "pathvlm_r1.model.nano": "making nano models: the embedded one in pretraining, a random one when loaded",
     "pathvlm_r1.model.processor": "folders of processors, for those who load and export them",

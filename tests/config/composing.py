@@ -14,6 +14,7 @@ from pathvlm_r1.config import (
     ConfigError,
     DataConfig,
     EvalConfig,
+    ExplainConfig,
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
@@ -28,7 +29,8 @@ from pathvlm_r1.config import (
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {
-    "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
+    "task=explain": ExplainConfig, "task=judge_audit": JudgeAuditConfig,
+    "task=overoptimisation": OveroptimisationConfig,
     "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
     "task=compare": CompareConfig,
 }  # fmt: skip

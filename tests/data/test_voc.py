@@ -6,11 +6,12 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from drawn_bccd import annotation, draw_bccd
 
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
-from pathvlm_r1.data.voc import count_objects, read_folder
+from pathvlm_r1.data.voc import Box, BoxRegion, boxes_of, count_objects, read_folder
 
 CLASSES = ("RBC", "WBC", "Platelets")
 BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>\n'
@@ -107,3 +108,24 @@ def test_many_faults_are_counted_and_only_the_first_are_shown(tmp_path):
     assert message.startswith(f"{tmp_path}: 33 faults")
     assert len(re.findall("no such file", message)) == MAX_LISTED
     assert message.endswith("... and 13 more")
+
+
+def test_the_region_of_a_class_is_its_boxes_counted_from_one_and_cut_at_the_edge(tmp_path):
+    root = draw_bccd(tmp_path)
+    photograph = read_folder(root, lists=["val"], classes=CLASSES)["val"][0]
+    photograph.annotation.write_text(annotation([("RBC", 1, 1), ("Platelets", 10, 3), ("RBC", 60, 44)]))
+    assert boxes_of(photograph.annotation, "RBC") == [Box(1, 1, 9, 9), Box(60, 44, 68, 52)]
+    region = BoxRegion(photograph, "RBC").load()
+    assert region.shape == (48, 64)
+    expected = np.zeros((48, 64), dtype=bool)
+    expected[0:9, 0:9] = expected[43:48, 59:64] = True
+    assert np.array_equal(region, expected)
+    assert not BoxRegion(photograph, "WBC").load().any()
+
+
+@pytest.mark.parametrize("side", ["<xmin>1.5</xmin>", "<xmin></xmin>", ""])
+def test_a_box_without_four_whole_numbers_is_refused_with_file_and_line(file, side):
+    file.write_text(annotation([("WBC", 0, 0), ("RBC", 8, 0)]).replace("<xmin>8</xmin>", side))
+    assert len(boxes_of(file, "WBC")) == 1
+    with pytest.raises(DatasetError, match=r"one\.xml:7: a box with xmin, ymin, xmax, ymax .* four whole numbers"):
+        boxes_of(file, "RBC")

@@ -1,7 +1,9 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
-from tiny import samples, tiny_encoder
+import torch
+from PIL import Image
+from tiny import Noise, samples, tiny_encoder
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.errors import DatasetError
@@ -58,3 +60,22 @@ def test_a_system_text_stands_before_the_user_is_the_templates_own_or_is_left_ou
     assert encoder.rendered("Which?") == turn("You are a helpful assistant.") + user
     assert encoder.rendered("Which?", system="Be brief.") == turn("Be brief.") + user
     assert encoder.rendered("Which?", system="") == user
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A picture that is in memory."""
+
+    picture: Image.Image
+
+    def load(self):
+        return self.picture
+
+
+@pytest.mark.parametrize("size", [(112, 112), (640, 480), (97, 30)])
+def test_a_picture_at_the_size_that_the_model_reads_is_encoded_to_the_same_bits(size):
+    encoder, source = tiny_encoder(), Noise(*size)
+    read = encoder.as_read(source.load())
+    (own, own_grid), (again, grid) = encoder.pictures([source]), encoder.pictures([Loaded(read)])
+    assert torch.equal(own_grid, grid)
+    assert torch.equal(own, again)

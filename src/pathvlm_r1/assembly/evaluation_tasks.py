@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from omegaconf import DictConfig
 
+from pathvlm_r1.assembly.explaining import explain
 from pathvlm_r1.assembly.judge_audit import audit_judge
 from pathvlm_r1.assembly.overoptimisation import report_overoptimisation
 from pathvlm_r1.assembly.readiness import check_readiness
@@ -13,6 +14,7 @@ from pathvlm_r1.assembly.rescoring import rescore
 from pathvlm_r1.assembly.scoring import evaluate, print_answer
 from pathvlm_r1.config import (
     EvalConfig,
+    ExplainConfig,
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
@@ -22,6 +24,7 @@ from pathvlm_r1.config import (
 
 EVALUATION_TASKS: Mapping[str, Callable[[DictConfig], object]] = {
     "evaluate": lambda composed: evaluate(EvalConfig.checked(composed)),
+    "explain": lambda composed: explain(ExplainConfig.checked(composed)),
     "judge_audit": lambda composed: audit_judge(JudgeAuditConfig.checked(composed)),
     "overoptimisation": lambda composed: report_overoptimisation(OveroptimisationConfig.checked(composed)),
     "predict": lambda composed: print_answer(PredictConfig.checked(composed)),

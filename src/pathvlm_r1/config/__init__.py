@@ -4,6 +4,7 @@ from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
 from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
+from pathvlm_r1.config.explaining import ExplainConfig
 from pathvlm_r1.config.formats import FieldsConfig, FilesConfig, HubConfig
 from pathvlm_r1.config.generation import (
     GREEDY_ANSWERS,
@@ -94,6 +95,7 @@ __all__ = [
     "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
+    "ExplainConfig",
     "FieldsConfig",
     "FilesConfig",
     "ForcedChoiceConfig",

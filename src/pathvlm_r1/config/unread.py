@@ -26,6 +26,10 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "evaluation", "output", "model.recipe.sft", "model.recipe.grpo.learning_rate", "model.recipe.grpo.max_steps",
         "model.recipe.grpo.rows_per_forward", "rollout.async_judge",
     ),
+    "explain": (
+        "model.recipe", "model.feature_folder", "model.max_completion_tokens", "reward", "judge", "rollout",
+        "evaluation", "output",
+    ),
     "rescore": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "seed", "output"),
     "overoptimisation": (
         "model.checkpoint", "model.recipe", "dataset", "trainer", "rollout", "evaluation", "output",

@@ -12,7 +12,7 @@ from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.images import FileImage
 from pathvlm_r1.data.rationale import Argument, Style, write
 from pathvlm_r1.data.sample import LETTERS, FindingsTable, OptionFacts, Sample
-from pathvlm_r1.data.voc import Photograph
+from pathvlm_r1.data.voc import BoxRegion, Photograph
 
 LARGEST_COUNT = 40  # the findings table speaks of counts up to here; BCCD's largest is 27
 
@@ -201,6 +201,7 @@ def to_sample(draft: Draft, *, seed: int, style_shares: Mapping[str, float]) -> 
         rationale=write(argument, style),
         images=(FileImage(draft.photograph.path),),
         findings=_findings(draft),
+        region=BoxRegion(draft.photograph, draft.cell.class_name),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pathvlm_r1.data.errors import DatasetError
@@ -18,6 +20,14 @@ class ImageSource(Protocol):
 
     def load(self) -> Image.Image:
         """An RGB picture, the same at every call."""
+        ...
+
+
+class RegionSource(Protocol):
+    """Where a picture shows what decides a question, read or drawn only when asked for; picklable."""
+
+    def load(self) -> NDArray[np.bool_]:
+        """[H, W] of the picture at its own size, the same at every call; nowhere True where nothing is to be seen."""
         ...
 
 
@@ -58,6 +68,7 @@ class Sample:
     rationale: str  # reference reasoning without tags; empty when the dataset has none
     images: tuple[ImageSource, ...]  # at least one; a question that speaks of "the second image" means this order
     findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
+    region: RegionSource | None = None  # of a single picture; None: not known
 
     def __post_init__(self) -> None:
         if not self.images:

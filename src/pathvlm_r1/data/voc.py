@@ -6,12 +6,47 @@ Source: Everingham et al. 2010, The PASCAL Visual Object Classes Challenge, doi:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pathvlm_r1.data.errors import DatasetError, Faults
-from pathvlm_r1.data.images import check_header
+from pathvlm_r1.data.images import FileImage, check_header
+
+BOX_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels counted from 1, its sides included, as the format has them."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class BoxRegion:
+    """The boxes of one class on a photograph: where it shows what decides a question about them."""
+
+    photograph: Photograph
+    class_name: str
+
+    def load(self) -> NDArray[np.bool_]:
+        """[H, W]; a box that reaches over the edge ends there.
+
+        Raises:
+            DatasetError: the annotation or the photograph cannot be read.
+        """
+        width, height = FileImage(self.photograph.path).load().size
+        region: NDArray[np.bool_] = np.zeros((height, width), dtype=np.bool_)
+        for box in boxes_of(self.photograph.annotation, self.class_name):
+            region[max(box.top - 1, 0) : box.bottom, max(box.left - 1, 0) : box.right] = True
+        return region
 
 
 @dataclass(frozen=True)
@@ -21,6 +56,11 @@ class Photograph:
     image_id: str
     path: Path
     counts: Mapping[str, int]  # every class of the dataset, 0 where it has no box
+
+    @property
+    def annotation(self) -> Path:
+        """The file of its boxes."""
+        return self.path.parents[1] / "Annotations" / f"{self.image_id}.xml"
 
 
 def read_folder(root: Path, *, lists: Sequence[str], classes: Collection[str]) -> dict[str, tuple[Photograph, ...]]:
@@ -53,7 +93,7 @@ def count_objects(path: Path, classes: Collection[str]) -> dict[str, int]:
     Raises:
         DatasetError: missing, malformed, with a DOCTYPE, without an object, or with a class that is not in `classes`.
     """
-    names = _object_names(path)
+    names = [(found.line, found.name.strip()) for found in _objects(path)]
     if not names:
         raise DatasetError(f"{path}: no object with a box. Annotate the picture, or take its id out of the lists.")
     unknown = [f"{path}:{line}: unknown class {name!r}" for line, name in names if name not in classes]
@@ -63,8 +103,28 @@ def count_objects(path: Path, classes: Collection[str]) -> dict[str, int]:
     return {known: found.count(known) for known in classes}
 
 
-def _object_names(path: Path) -> list[tuple[int, str]]:
-    """Line and class name of every object."""
+def boxes_of(path: Path, class_name: str) -> list[Box]:
+    """The boxes of one class in an annotation file.
+
+    Raises:
+        DatasetError: as `count_objects`, or a box without four whole numbers; names file and line.
+    """
+    boxes = []
+    for found in _objects(path):
+        if found.name.strip() == class_name:
+            sides = [found.sides.get(name, "").strip() for name in BOX_SIDES]
+            if not all(side.isdecimal() for side in sides):
+                raise DatasetError(
+                    f"{path}:{found.line}: a box with {', '.join(BOX_SIDES)} {sides}: four whole numbers are needed. "
+                    "Correct the annotation."
+                )
+            left, top, right, bottom = map(int, sides)
+            boxes.append(Box(left, top, right, bottom))
+    return boxes
+
+
+def _objects(path: Path) -> list[_Object]:
+    """Every object of an annotation file."""
     reader = _ObjectReader(path)
     try:
         if not path.is_file():  # a FIFO would never end
@@ -74,7 +134,16 @@ def _object_names(path: Path) -> list[tuple[int, str]]:
         raise DatasetError(f"{path}:{error.lineno}: malformed XML ({error}). Fetch the file again.") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error}). Check the file and its rights.") from error
-    return [(line, name.strip()) for line, name in reader.names]
+    return reader.objects
+
+
+@dataclass
+class _Object:
+    """What stands between the tags of an object, as it stands there."""
+
+    line: int
+    name: str = ""
+    sides: dict[str, str] = field(default_factory=dict)  # of its box, by tag
 
 
 class _ObjectReader:
@@ -83,7 +152,7 @@ class _ObjectReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.open_tags: list[str] = []
-        self.names: list[tuple[int, str]] = []
+        self.objects: list[_Object] = []
         self.parser = expat.ParserCreate()
         self.parser.StartDoctypeDeclHandler = self.refuse_doctype
         self.parser.StartElementHandler = self.open_element
@@ -99,15 +168,17 @@ class _ObjectReader:
     def open_element(self, tag: str, _: object) -> None:
         self.open_tags.append(tag)
         if tag == "object":
-            self.names.append((self.parser.CurrentLineNumber, ""))
+            self.objects.append(_Object(self.parser.CurrentLineNumber))
 
     def close_element(self, _: str) -> None:
         self.open_tags.pop()
 
     def read_text(self, text: str) -> None:
         if self.open_tags[-2:] == ["object", "name"]:
-            line, before = self.names[-1]
-            self.names[-1] = (line, before + text)
+            self.objects[-1].name += text
+        if self.open_tags[-3:-1] == ["object", "bndbox"]:
+            side = self.open_tags[-1]
+            self.objects[-1].sides[side] = self.objects[-1].sides.get(side, "") + text
 
 
 def _listed(folder: Path, lists: Sequence[str], faults: Faults) -> dict[str, str]:

@@ -43,7 +43,6 @@ class Chooser:
                 prefix=self.prefix,
             )  # fmt: skip
 
-    @torch.no_grad()
     def log_probs(self, policy: Policy, samples: Sequence[Sample]) -> list[tuple[float, ...]]:
         """Of each sample's letters behind the prefix, in their order."""
         tokenizer = self.encoder.encoder.tokenizer
@@ -54,11 +53,17 @@ class Chooser:
             )
             for sample in samples
         ]
-        size = max(1, self.rows_per_batch // max(len(sample.options) for sample in samples))
         with in_evaluation_mode(policy):
-            passes = [token_log_probs(policy, groups[at : at + size]) for at in range(0, len(groups), size)]
-        sums = iter([value for one in passes for value in one.log_probs.sum(dim=-1).tolist()])
-        return [tuple(next(sums) for _ in sample.letters) for sample in samples]
+            return group_log_probs(policy, groups, self.rows_per_batch)
+
+
+@torch.no_grad()
+def group_log_probs(policy: Policy, groups: Sequence[PromptGroup], rows_per_batch: int) -> list[tuple[float, ...]]:
+    """Of each group's completions as a whole, in their order."""
+    size = max(1, rows_per_batch // max(len(group.completions) for group in groups))
+    passes = [token_log_probs(policy, groups[at : at + size]) for at in range(0, len(groups), size)]
+    sums = iter([value for one in passes for value in one.log_probs.sum(dim=-1).tolist()])
+    return [tuple(next(sums) for _ in group.completions) for group in groups]
 
 
 def rotated(sample: Sample, by: int) -> Sample:

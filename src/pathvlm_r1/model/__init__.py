@@ -1,5 +1,6 @@
 """Model: Qwen2.5-VL as a policy, its processor and reference, token log-probabilities, the nano model."""
 
+from pathvlm_r1.model.attention_maps import attention_to_picture
 from pathvlm_r1.model.chat import Chat, Dialogue, Reply
 from pathvlm_r1.model.clip import HFClip
 from pathvlm_r1.model.encoding import (
@@ -36,6 +37,7 @@ __all__ = [
     "SampleEncoder",
     "TokenBatch",
     "TokenLogProbs",
+    "attention_to_picture",
     "head_log_probs",
     "in_evaluation_mode",
     "picture_grids",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pathvlm_r1.contract import Asking, EvaluationContract
@@ -117,14 +118,15 @@ class Encoder:
             ImageTokenError: the text holds image tokens.
         """
         keys = [None] * len(images) if image_keys is None else image_keys
-        pictures = tuple(self._picture(image, key) for image, key in zip(images, keys, strict=True))
+        pictures = tuple(self.picture(image, key) for image, key in zip(images, keys, strict=True))
         counts = [int(picture.grid_thw.prod()) // self.processor.image_processor.merge_size**2 for picture in pictures]
         mark, remaining = self.processor.image_token, iter(counts)
         rendered = self.rendered(text, pictures=len(images), system=system)
         expanded = re.sub(re.escape(mark), lambda _: mark * next(remaining, 1), rendered)
         return EncodedPrompt(self._with_image_tokens(expanded, sum(counts)), pictures, text)
 
-    def _picture(self, image: ImageSource, key: str | None) -> EncodedPicture:
+    def picture(self, image: ImageSource, key: str | None = None) -> EncodedPicture:
+        """One picture; without a key nothing of it is kept."""
         grid, patches = self._grids.get(key or ""), None
         if grid is None:
             patches, (grid,) = self.pictures([image])
@@ -152,6 +154,13 @@ class Encoder:
         rendered = str(self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
         # The template puts a system turn of its own before a dialogue without one.
         return rendered[rendered.index(_USER) :] if system == "" else rendered
+
+    def as_read(self, image: Image.Image) -> Image.Image:
+        """The picture at the size that the model reads it in; to encode that instead changes nothing."""
+        processor = self.processor.image_processor
+        _, height, width = processor([image], return_tensors="pt")["image_grid_thw"][0].tolist()
+        size = (width * processor.patch_size, height * processor.patch_size)
+        return image.resize(size, Image.Resampling(processor.resample))
 
     def pictures(self, images: Sequence[ImageSource]) -> tuple[Tensor, Tensor]:
         """The patches [patches, values] of pictures, one after the other, and their grids [pictures, 3]."""

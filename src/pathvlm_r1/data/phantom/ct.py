@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pathvlm_r1.data.phantom.canvas import (
     smooth_field,
     to_uint8,
 )
+from pathvlm_r1.data.phantom.regions import Regions
 
 _FAT, _TISSUE, _FLUID, _VESSEL, _BONE, _LUNG = 62, 112, 172, 200, 245, 20
 _NODULE_GREY = {"solid nodule": 225, "ground glass": 105}
@@ -29,23 +31,30 @@ _LUNG_CENTRES: tuple[Point, Point] = ((0.285, 0.48), (0.715, 0.48))
 _LUNG_RADII = (0.145, 0.235)
 
 
-def render(findings: Mapping[str, str], random: np.random.Generator, size: int) -> NDArray[np.uint8]:
+def render(
+    findings: Mapping[str, str], random: np.random.Generator, size: int, regions: Regions
+) -> NDArray[np.uint8]:  # fmt: skip
     """A chest slice with the findings.
 
     Args:
         findings: "density", "margin", "pleura" and "mediastinum" with their phrases.
         random: decides everything that is not a finding.
         size: pixels a side.
+        regions: records where the findings are.
 
     Returns:
         [size, size, 3], grey in three equal channels.
     """
     canvas = Canvas(size, random_pose(random, angle=0.12, zoom=(0.94, 1.14), shift=0.03))
     _draw_body(canvas, random)
-    _draw_lungs(canvas, random, has_effusion=findings["pleura"] == "pleural effusion")
-    _draw_mediastinum(canvas, random, has_enlarged_nodes=findings["mediastinum"] == "enlarged nodes")
+    _draw_lungs(canvas, random, regions, has_effusion=findings["pleura"] == "pleural effusion")
+    _draw_mediastinum(canvas, random)
+    if findings["mediastinum"] == "enlarged nodes":
+        with regions.drawn(canvas.pixels, "mediastinum"):
+            _draw_nodes(canvas, random)
     pixels = canvas.pixels() + 5 * smooth_field(random, size, 5)
     nodule = _nodule_coverage(canvas, random, spicules=_SPICULES[findings["margin"]])
+    regions.add(lambda: nodule, "density", "margin")
     pixels = blend(pixels, _NODULE_GREY[findings["density"]] + 6 * smooth_field(random, size, size // 4), nodule)
     windowed = pixels * random.uniform(0.85, 1.12) + random.uniform(-4, 14)
     return to_uint8(gaussian_noise(random, windowed, random.uniform(3, 11)))
@@ -66,15 +75,25 @@ def _draw_body(canvas: Canvas, random: np.random.Generator) -> None:
     canvas.line([(0.5, 0.83), (0.5, 0.87)], _BONE, 0.022)
 
 
-def _draw_lungs(canvas: Canvas, random: np.random.Generator, *, has_effusion: bool) -> None:
+def _draw_lungs(canvas: Canvas, random: np.random.Generator, regions: Regions, *, has_effusion: bool) -> None:
     """Air and thin vessels; an effusion fills the lowest part of one lung up to a curved surface."""
     filled = int(random.integers(2)) if has_effusion else None
     for side, centre in enumerate(_LUNG_CENTRES):
         outline = _lung_outline(random, centre)
         canvas.polygon(outline, _FLUID)
-        canvas.polygon(_above_fluid(outline, centre, random.uniform(0.54, 0.58)) if side == filled else outline, _LUNG)
+        air = _above_fluid(outline, centre, random.uniform(0.54, 0.58)) if side == filled else outline
+        canvas.polygon(air, _LUNG)
+        regions.add(partial(_between, canvas, outline, air), "pleura")
         for angle in random.uniform(-1.1, 1.1, 7):
             _draw_lung_vessel(canvas, centre, angle if side else math.pi - angle)
+
+
+def _between(canvas: Canvas, outer: Points, inner: Points) -> Pixels:
+    """Coverage of what lies within one outline and not within the other."""
+    mask = Canvas(canvas.size, canvas.pose)
+    mask.polygon(outer, 255)
+    mask.polygon(inner, 0)
+    return mask.coverage()
 
 
 def _lung_outline(random: np.random.Generator, centre: Point) -> Points:
@@ -93,14 +112,16 @@ def _draw_lung_vessel(canvas: Canvas, centre: Point, angle: float) -> None:
     canvas.line(np.array([hilum, 0.45]) + reach * np.array([math.cos(angle), math.sin(angle)]), 75, 0.007)
 
 
-def _draw_mediastinum(canvas: Canvas, random: np.random.Generator, *, has_enlarged_nodes: bool) -> None:
-    """Great vessels in dark fat; enlarged nodes are a cluster of pale balls in front of them."""
+def _draw_mediastinum(canvas: Canvas, random: np.random.Generator) -> None:
+    """Great vessels in dark fat."""
     canvas.polygon(ellipse((0.5, 0.48), (0.1, 0.2), random_ripple(random, [0.0, 0.03, 0.04])), _FAT)
     canvas.polygon(ellipse((0.5 + random.uniform(-0.01, 0.02), 0.55), (0.075, 0.06)), _VESSEL)
     canvas.disc((0.555, 0.66), 0.033, _VESSEL)
     canvas.disc((0.5, 0.475), 0.018, 5)
-    if not has_enlarged_nodes:
-        return
+
+
+def _draw_nodes(canvas: Canvas, random: np.random.Generator) -> None:
+    """Enlarged nodes: a cluster of pale balls in front of the great vessels."""
     for x, y in ((0.43, 0.31), (0.565, 0.32), (0.495, 0.385), (0.41, 0.41), (0.59, 0.425)):
         centre = (x + random.uniform(-0.012, 0.012), y + random.uniform(-0.012, 0.012))
         radius = random.uniform(0.042, 0.052)

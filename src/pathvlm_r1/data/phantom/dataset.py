@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pathvlm_r1.data.phantom import ct, dermoscopy, fundus, histology
 from pathvlm_r1.data.phantom import oct as retinal_oct
 from pathvlm_r1.data.phantom.ontology import ONTOLOGIES
 from pathvlm_r1.data.phantom.questions import Question, draw_question, question_types
+from pathvlm_r1.data.phantom.regions import Region, Regions
 from pathvlm_r1.data.rationale import Style, write
 from pathvlm_r1.data.sample import LETTERS, Sample
 
@@ -36,7 +38,29 @@ class PhantomImage:
 
     def load(self) -> Image.Image:
         """The RGB picture, the same at every call."""
-        return Image.fromarray(_RENDERERS[self.modality](self.findings, np.random.default_rng(self.key), self.size))
+        return Image.fromarray(self._drawn(Regions()))
+
+    def region(self, attributes: Sequence[str]) -> Region:
+        """Where any of these attributes is seen [size, size]; drawn anew."""
+        regions = Regions(self.size)
+        self._drawn(regions)
+        return regions.of(*attributes)
+
+    def _drawn(self, regions: Regions) -> NDArray[np.uint8]:
+        random = np.random.default_rng(self.key)
+        return _RENDERERS[self.modality](self.findings, random, self.size, regions)
+
+
+@dataclass(frozen=True)
+class PhantomRegion:
+    """Where a phantom shows what decides its question."""
+
+    image: PhantomImage
+    attributes: tuple[str, ...]
+
+    def load(self) -> Region:
+        """[size, size], the same at every call."""
+        return self.image.region(self.attributes)
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,7 @@ class PhantomSource:
         question, random = self._question(split, index)
         style = Style(str(random.choice(list(self.style_shares), p=list(self.style_shares.values()))))
         name = f"{self.dataset}/{split}/{index:05d}"
+        image = self._image(split, index, question)
         return Sample(
             sample_id=name,
             image_id=name,
@@ -63,8 +88,9 @@ class PhantomSource:
             options=question.options,
             answer=LETTERS[question.answer],
             rationale=write(question.argument, style),
-            images=(self._image(split, index, question),),
+            images=(image,),
             findings=question.table,
+            region=PhantomRegion(image, question.deciding),
         )
 
     def picture(self, split: str, index: int) -> PhantomImage:

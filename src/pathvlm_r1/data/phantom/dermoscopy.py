@@ -20,6 +20,7 @@ from pathvlm_r1.data.phantom.canvas import (
     smooth_field,
     to_uint8,
 )
+from pathvlm_r1.data.phantom.regions import Regions
 
 _PALE_SKIN, _TANNED_SKIN = np.array([238, 200, 182]), np.array([208, 158, 122])
 _LIGHT_LESION, _DARK_LESION = np.array([176, 118, 78]), np.array([148, 90, 58])
@@ -29,13 +30,16 @@ _BORDER_BLUR = {"fading border": 0.055, "sharp border": 0.0}
 _RADIUS = 0.29
 
 
-def render(findings: Mapping[str, str], random: np.random.Generator, size: int) -> NDArray[np.uint8]:
+def render(
+    findings: Mapping[str, str], random: np.random.Generator, size: int, regions: Regions
+) -> NDArray[np.uint8]:  # fmt: skip
     """A skin lesion with the findings.
 
     Args:
         findings: "pattern", "symmetry", "veil" and "border" with their phrases.
         random: decides everything that is not a finding.
         size: pixels a side.
+        regions: records where the findings are.
 
     Returns:
         [size, size, 3].
@@ -45,12 +49,17 @@ def render(findings: Mapping[str, str], random: np.random.Generator, size: int) 
     lesion = _OUTLINES[findings["symmetry"]](size, pose, random)
     coverage = lesion.coverage(_BORDER_BLUR[findings["border"]])
     pixels = blend(skin, _between(_LIGHT_LESION, _DARK_LESION, random) + 8 * smooth_field(random, size, 5), coverage)
+    regions.add(lambda: coverage, "symmetry")
+    regions.add(lambda: _edge(coverage, lesion), "border", covers=False)
     pigment = 0.85 * coverage * _PATTERNS[findings["pattern"]](size, pose, random)
+    regions.add(lambda: pigment, "pattern", covers=False)
     if findings["border"] == "sharp border":
         pigment = np.maximum(pigment, 0.8 * _rim(coverage, lesion))
     pixels = blend(pixels, _PIGMENT, np.maximum(pigment, 0.7 * _hair_coverage(size, random)))
     if findings["veil"] == "blue veil":
-        pixels = blend(pixels, _VEIL, 0.8 * coverage * _veil_coverage(size, pose, random))
+        veil = 0.8 * coverage * _veil_coverage(size, pose, random)
+        regions.add(lambda: veil, "veil", covers=False)
+        pixels = blend(pixels, _VEIL, veil)
     return to_uint8(gaussian_noise(random, _lit(pixels, random), random.uniform(2, 7)))
 
 
@@ -78,6 +87,12 @@ def _asymmetric(size: int, pose: Pose, random: np.random.Generator) -> Canvas:
 def _rim(coverage: Pixels, lesion: Canvas) -> Pixels:
     """The band just inside the outline."""
     return coverage * (1 - np.clip(2 * lesion.coverage(0.02) - 1, 0, 1))
+
+
+def _edge(coverage: Pixels, lesion: Canvas) -> Pixels:
+    """The band on both sides of the outline in which a soft edge fades."""
+    wide = lesion.coverage(_BORDER_BLUR["fading border"])
+    return ((wide > 0.1) & (wide < 0.9) | (_rim(coverage, lesion) >= 0.5)).astype(np.float32)
 
 
 def _globules(size: int, pose: Pose, random: np.random.Generator) -> Pixels:

@@ -22,6 +22,7 @@ from pathvlm_r1.data.phantom.canvas import (
     smooth_field,
     to_uint8,
 )
+from pathvlm_r1.data.phantom.regions import Regions
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,16 @@ _DISC_CENTRE, _MACULA_CENTRE = (0.27, 0.5), (0.6, 0.52)
 _DISC_RADIUS = 0.098
 
 
-def render(findings: Mapping[str, str], random: np.random.Generator, size: int) -> NDArray[np.uint8]:
+def render(
+    findings: Mapping[str, str], random: np.random.Generator, size: int, regions: Regions
+) -> NDArray[np.uint8]:  # fmt: skip
     """A fundus photograph with the findings.
 
     Args:
         findings: "lesion", "vessels", "macula" and "disc" with their phrases.
         random: decides everything that is not a finding.
         size: pixels a side.
+        regions: records where the findings are.
 
     Returns:
         [size, size, 3].
@@ -52,12 +56,17 @@ def render(findings: Mapping[str, str], random: np.random.Generator, size: int) 
     hue = _RETINA + random.uniform(-16, 16, 3)
     canvas = Canvas(size, pose, (int(hue[0]), int(hue[1]), int(hue[2])))
     _draw_vessels(canvas, random)
-    _draw_spots(canvas, random, _SPOTS[findings["lesion"]])
+    with regions.drawn(canvas.pixels, "lesion"):
+        _draw_spots(canvas, random, _SPOTS[findings["lesion"]])
     if findings["vessels"] == "new vessels":
-        _draw_new_vessels(canvas, random)
+        with regions.drawn(canvas.pixels, "vessels"):
+            _draw_new_vessels(canvas, random)
+    regions.add(lambda: 2 * _fovea_coverage(size, pose), "macula")  # dark at least half as much as in its middle
     if findings["macula"] == "macular scar":
-        _draw_scar(canvas, random)
-    _draw_disc(canvas, random, cup_share=_CUP_SHARE[findings["disc"]])
+        with regions.drawn(canvas.pixels, "macula"):
+            _draw_scar(canvas, random)
+    with regions.drawn(canvas.pixels, "disc"):
+        _draw_disc(canvas, random, cup_share=_CUP_SHARE[findings["disc"]])
     pixels = blend(canvas.pixels(), (90, 26, 10), 0.4 * _fovea_coverage(size, pose))
     return to_uint8(_photographed(pixels + 7 * smooth_field(random, size, 5), pose, random))
 

@@ -5,7 +5,7 @@ Stain vectors: Ruifrok and Johnston 2001, Quantification of histochemical staini
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pathvlm_r1.data.phantom.canvas import gaussian_noise, smooth_field, to_uint8
+from pathvlm_r1.data.phantom.regions import Regions
 
 _HAEMATOXYLIN = np.array([0.65, 0.70, 0.29], dtype=np.float32)
 _EOSIN = np.array([0.07, 0.99, 0.11], dtype=np.float32)
@@ -42,21 +43,37 @@ class _Slide:
             self.eosin.ellipse(box, fill=pink)
 
 
-def render(findings: Mapping[str, str], random: np.random.Generator, size: int) -> NDArray[np.uint8]:
-    """A section that shows the given findings: [size, size, 3]."""
+def render(
+    findings: Mapping[str, str], random: np.random.Generator, size: int, regions: Regions
+) -> NDArray[np.uint8]:  # fmt: skip
+    """A section that shows the given findings: [size, size, 3]; their places are recorded in `regions`."""
     canvas = size * _SCALE
     planes = [Image.new("L", (canvas, canvas), shade) for shade in (8, 40)]
     slide = _Slide(ImageDraw.Draw(planes[0]), ImageDraw.Draw(planes[1]), canvas / _FRAME, random)
+
+    def dyes() -> NDArray[np.uint8]:
+        return np.stack([np.asarray(plane.resize((size, size), Image.Resampling.BOX)) for plane in planes], axis=-1)
+
     if findings["stroma"] == "fibrous stroma":
-        _fibres(slide)
+        with regions.drawn(dyes, "stroma"):
+            _fibres(slide)
     necrosis = _place(random, 1, margin=24)[0] if findings["necrosis"] == "necrotic debris" else None
-    _cells(slide, findings, necrosis)
-    _lymphocytes(slide, clouds=3 if findings["lymphocytes"] == "dense lymphocytes" else 0)
+    with regions.drawn(dyes, "architecture"):
+        nuclei = _arranged(slide, findings["architecture"])
+    with regions.drawn(dyes, "architecture", "nuclei"):
+        _cells(slide, nuclei, necrosis, is_pleomorphic=findings["nuclei"] == "pleomorphic nuclei")
+    is_dense = findings["lymphocytes"] == "dense lymphocytes"
+    with regions.drawn(dyes, *(["lymphocytes"] if is_dense else [])):
+        _lymphocytes(slide, clouds=3 if is_dense else 0)
     if necrosis:
-        _necrosis(slide, necrosis)
+        with regions.drawn(dyes, "necrosis"):
+            _necrosis(slide, necrosis)
     if findings["keratin"] == "keratin pearls":
-        _pearls(slide)
-    _mitoses(slide, *((7, 11) if findings["mitoses"] == "frequent mitoses" else (0, 2)))
+        with regions.drawn(dyes, "keratin"):
+            _pearls(slide)
+    is_frequent = findings["mitoses"] == "frequent mitoses"
+    with regions.drawn(dyes, *(["mitoses"] if is_frequent else [])):
+        _mitoses(slide, *((7, 11) if is_frequent else (0, 2)))
     haematoxylin, eosin = (
         np.asarray(plane.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / np.float32(255)
         for plane in planes
@@ -98,16 +115,19 @@ def _fibres(slide: _Slide) -> None:
         slide.eosin.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=165, width=int(5 * slide.unit))
 
 
-def _cells(slide: _Slide, findings: Mapping[str, str], necrosis: Point | None) -> None:
-    """The tumour's cells, arranged by architecture, with nuclei that are uniform or pleomorphic."""
+def _arranged(slide: _Slide, architecture: str) -> list[Point]:
+    """The places of the tumour's nuclei, after its glands or nests are drawn."""
+    return {"glands": _glands, "nests": _nests, "sheets": _sheets}[architecture](slide)
+
+
+def _cells(slide: _Slide, nuclei: Sequence[Point], necrosis: Point | None, *, is_pleomorphic: bool) -> None:
+    """The tumour's nuclei, which are uniform or pleomorphic."""
     random = slide.random
-    pleomorphic = findings["nuclei"] == "pleomorphic nuclei"
-    arrange = {"glands": _glands, "nests": _nests, "sheets": _sheets}[findings["architecture"]]
-    for x, y in arrange(slide):
+    for x, y in nuclei:
         if necrosis and (x - necrosis[0]) ** 2 + (y - necrosis[1]) ** 2 < 24**2:
             continue
-        radius = random.uniform(1.2, 4.6) if pleomorphic else 2.3
-        shade = int(random.uniform(90, 235)) if pleomorphic else 150
+        radius = random.uniform(1.2, 4.6) if is_pleomorphic else 2.3
+        shade = int(random.uniform(90, 235)) if is_pleomorphic else 150
         slide.disc((x, y), radius, nuclear=shade)
 
 

@@ -19,10 +19,13 @@ from pathvlm_r1.data.phantom.canvas import (
     smooth_field,
     to_uint8,
 )
+from pathvlm_r1.data.phantom.regions import Regions
 
 Curve = NDArray[np.float32]  # [size], a depth over every column, in picture heights
 
 _PIT_DEPTH = {"foveal pit": 0.15, "filled fovea": -0.02}
+_PIT_HALF_WIDTH = 0.16  # where it has a sixth of its depth, about
+_LOWEST_MOUND = 0.01  # of a deposit that is seen
 _THICKNESS = 0.27  # of the neural retina, away from the fovea
 _CUTS = (0.0, 0.17, 0.42, 0.56, 0.66, 0.9)  # tops of the neural layers, as shares of its thickness
 _GREYS = (14, 196, 128, 84, 148, 72, 200)  # vitreous, then nerve fibres down to photoreceptors
@@ -40,21 +43,27 @@ class _Anatomy:
     fovea: float
 
 
-def render(findings: Mapping[str, str], random: np.random.Generator, size: int) -> NDArray[np.uint8]:
+def render(
+    findings: Mapping[str, str], random: np.random.Generator, size: int, regions: Regions
+) -> NDArray[np.uint8]:  # fmt: skip
     """A B-scan with the findings.
 
     Args:
         findings: "layers", "cysts", "deposits" and "fovea" with their phrases.
         random: decides everything that is not a finding.
         size: pixels a side.
+        regions: records where the findings are.
 
     Returns:
         [size, size, 3], grey in three equal channels.
     """
     anatomy = _anatomy(findings, random, size)
     pixels = _layered(anatomy, size)
+    _record(anatomy, size, regions)
     if findings["cysts"] == "cystic spaces":
-        pixels = _with_cysts(pixels, anatomy, random)
+        cysts = _cyst_coverage(anatomy, random, size)
+        regions.add(lambda: cysts, "cysts")
+        pixels = blend(pixels, 8, cysts)
     speckle = 1 + random.uniform(0.12, 0.24) * random.standard_normal(pixels.shape, dtype=np.float32)
     gain = random.uniform(0.75, 1.1) * (1 + 0.06 * smooth_field(random, size, 4))
     noisy = gaussian_noise(random, pixels * speckle * gain, random.uniform(4, 10))
@@ -111,9 +120,20 @@ def _layered(anatomy: _Anatomy, size: int) -> Pixels:
     return pixels
 
 
-def _with_cysts(pixels: Pixels, anatomy: _Anatomy, random: np.random.Generator) -> Pixels:
-    """Black bubbles in the middle of the neural retina, on both sides of the fovea."""
-    size = pixels.shape[0]
+def _record(anatomy: _Anatomy, size: int, regions: Regions) -> None:
+    """Fluid below detached layers, mounds below the epithelium, and the retina that has a pit or has none."""
+    x, y = np.linspace(0, 1, size), np.linspace(0, 1, size)[:, None]
+    is_retina = (y >= anatomy.top) & (y < anatomy.photoreceptors)
+    regions.add(lambda: (y >= anatomy.photoreceptors) & (y < anatomy.epithelium), "layers")
+    has_mound = anatomy.floor - anatomy.epithelium > _LOWEST_MOUND
+    regions.add(lambda: has_mound & (y >= anatomy.epithelium) & (y < anatomy.floor + 0.03), "deposits")
+    above = np.maximum(anatomy.top - _PIT_DEPTH["foveal pit"], 0)  # a pit is seen by what is missing there, too
+    is_fovea = np.abs(x - anatomy.fovea) < _PIT_HALF_WIDTH
+    regions.add(lambda: is_fovea & (is_retina | ((y >= above) & (y < anatomy.top))), "fovea")
+
+
+def _cyst_coverage(anatomy: _Anatomy, random: np.random.Generator, size: int) -> Pixels:
+    """Bubbles in the middle of the neural retina, on both sides of the fovea."""
     mask = Canvas(size, Pose())
     for side in (-1, 1):
         for reach in (0.15, 0.24, 0.33)[: int(random.integers(2, 4))]:
@@ -121,4 +141,4 @@ def _with_cysts(pixels: Pixels, anatomy: _Anatomy, random: np.random.Generator) 
             column = math.floor(np.clip(x, 0, 0.99) * size)
             y = float(anatomy.top[column] + random.uniform(0.48, 0.56) * _THICKNESS)
             mask.polygon(ellipse((x, y), (random.uniform(0.03, 0.04), random.uniform(0.045, 0.065)), count=20), 255)
-    return blend(pixels, 8, mask.coverage())
+    return mask.coverage()

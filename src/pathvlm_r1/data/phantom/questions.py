@@ -28,6 +28,7 @@ class Question:
     options: tuple[str, ...]
     answer: int  # index into options
     findings: Mapping[str, str]  # attribute -> phrase, complete
+    deciding: tuple[str, ...]  # attributes by which the right option is
     table: FindingsTable
     argument: Argument
 
@@ -68,7 +69,7 @@ def _draw_finding(ontology: Ontology, random: np.random.Generator) -> Question:
     return _question(
         "finding", "Which finding is present in this {picture}?", ontology,
         options=options, answer=answer, findings=findings, attributes=tuple(attributes), facts=facts,
-        knowledge=knowledge,
+        knowledge=knowledge, deciding=(attributes[answer],),
     )  # fmt: skip
 
 
@@ -144,8 +145,12 @@ def _question(
     facts: tuple[OptionFacts, ...],
     knowledge: Mapping[str, str],
     derived: tuple[str, tuple[str, ...]] | None = None,
+    deciding: tuple[str, ...] | None = None,
 ) -> Question:
-    """A question with its table and its complete argument; `derived` is a (true, all possible) computed finding."""
+    """A question with its table and its complete argument; `derived` is a (true, all possible) computed finding.
+
+    All attributes decide unless `deciding` names those that do.
+    """
     computed, computable = ((derived[0],), derived[1]) if derived else ((), ())
     seen = tuple(findings[attribute] for attribute in attributes) + computed
     every = frozenset(ontology.phrases) | frozenset(computable)
@@ -166,7 +171,8 @@ def _question(
         conclusion=options[answer],
     )
     picture = text.format(picture=ontology.picture)
-    return Question(question_type, picture, options, answer, findings, table, argument)
+    decide = attributes if deciding is None else deciding
+    return Question(question_type, picture, options, answer, findings, decide, table, argument)
 
 
 def _definitions(ontology: Ontology) -> dict[str, str]:
