@@ -51,6 +51,7 @@ DEEP = {
     "pathvlm_r1.data.contact_sheet": "a picture for people, drawn for one entry point",
     "pathvlm_r1.data.defects": "what readers report, for those who load samples or list what is wrong with them",
     "pathvlm_r1.data.errors": "readers and the encoder of their records raise it, and only the entry points explain it",
+    "pathvlm_r1.data.exporting": "a folder of its own, with its own public names",
     "pathvlm_r1.data.formats": "a folder of its own, with its own public names",
     "pathvlm_r1.data.images": "a picture from a file, for one question asked by hand",
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",

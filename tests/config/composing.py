@@ -14,6 +14,7 @@ from pathvlm_r1.config import (
     ConfigError,
     DataConfig,
     EvalConfig,
+    ExportConfig,
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
@@ -38,7 +39,8 @@ WITH_ROOT = (
     "medxpertqa_mm", "jsonl", "llama_factory", "trl", "parquet", "hf",
 )  # fmt: skip
 DATA_TASKS = {
-    "task=audit": AuditConfig, "task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig,
+    "task=audit": AuditConfig, "task=export": ExportConfig, "task=show": DataConfig, "task=split": SplitConfig,
+    "task=verify": VerifyConfig,
 }  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
@@ -47,6 +49,7 @@ NEEDED = {
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
+    "task=export": ("target=trl", "split=test", "out=exported"),
     "compare": ("a=outputs/a", "b=outputs/b"),
 }
 

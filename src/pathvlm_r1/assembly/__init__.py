@@ -2,6 +2,7 @@
 
 from pathvlm_r1.assembly.comparing import compare
 from pathvlm_r1.assembly.data_audit import audit_dataset
+from pathvlm_r1.assembly.data_export import export_dataset
 from pathvlm_r1.assembly.data_split import split_dataset
 from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
@@ -21,6 +22,7 @@ __all__ = [
     "audit_dataset",
     "compare",
     "evaluate",
+    "export_dataset",
     "load_samples",
     "report_runs",
     "show",

@@ -1,6 +1,7 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
+from pathvlm_r1.config.data_files import ExportConfig
 from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
@@ -83,6 +84,7 @@ __all__ = [
     "ErrorRatesConfig",
     "EvalConfig",
     "EvaluationConfig",
+    "ExportConfig",
     "FieldsConfig",
     "FilesConfig",
     "FormatConfig",
