@@ -15,6 +15,7 @@ from pathvlm_r1.config import (
     DataConfig,
     EvalConfig,
     ExportConfig,
+    FetchConfig,
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
@@ -39,8 +40,8 @@ WITH_ROOT = (
     "medxpertqa_mm", "jsonl", "llama_factory", "trl", "parquet", "hf",
 )  # fmt: skip
 DATA_TASKS = {
-    "task=audit": AuditConfig, "task=export": ExportConfig, "task=show": DataConfig, "task=split": SplitConfig,
-    "task=verify": VerifyConfig,
+    "task=audit": AuditConfig, "task=export": ExportConfig, "task=fetch": FetchConfig, "task=show": DataConfig,
+    "task=split": SplitConfig, "task=verify": VerifyConfig,
 }  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
@@ -49,6 +50,7 @@ NEEDED = {
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
+    "task=fetch": ("source=owner/name", f"revision={'0' * 40}", "out=fetched"),
     "task=export": ("target=trl", "split=test", "out=exported"),
     "compare": ("a=outputs/a", "b=outputs/b"),
 }

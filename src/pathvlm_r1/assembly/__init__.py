@@ -3,6 +3,7 @@
 from pathvlm_r1.assembly.comparing import compare
 from pathvlm_r1.assembly.data_audit import audit_dataset
 from pathvlm_r1.assembly.data_export import export_dataset
+from pathvlm_r1.assembly.data_fetch import fetch_dataset
 from pathvlm_r1.assembly.data_split import split_dataset
 from pathvlm_r1.assembly.data_verify import verify_dataset
 from pathvlm_r1.assembly.datasets import load_samples
@@ -23,6 +24,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export_dataset",
+    "fetch_dataset",
     "load_samples",
     "report_runs",
     "show",

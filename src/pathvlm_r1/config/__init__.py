@@ -1,7 +1,7 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
-from pathvlm_r1.config.data_files import ExportConfig
+from pathvlm_r1.config.data_files import ExportConfig, FetchConfig
 from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
@@ -85,6 +85,7 @@ __all__ = [
     "EvalConfig",
     "EvaluationConfig",
     "ExportConfig",
+    "FetchConfig",
     "FieldsConfig",
     "FilesConfig",
     "FormatConfig",

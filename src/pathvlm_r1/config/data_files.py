@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.config.dataset import DatasetConfig
-from pathvlm_r1.config.rules import require_positive, require_text
+from pathvlm_r1.config.rules import require, require_positive, require_text
 from pathvlm_r1.config.splits import Policy, Split
 from pathvlm_r1.config.typed import checked
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +40,47 @@ class ExportConfig:
         if self.n is not None:
             require_positive(self.n, "n")
         require_text(self.out, "out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchConfig:
+    """A dataset into a folder; the values stand in `conf/task/fetch.yaml`."""
+
+    task: Literal["fetch"]
+    source: str
+    revision: str | None
+    files: tuple[str, ...]
+    archives: Mapping[str, str] | None
+    max_gib: float
+    max_ratio: float
+    out: str
+
+    @classmethod
+    def checked(cls, composed: DictConfig) -> FetchConfig:
+        """The configuration of `src/data.py task=fetch`, or a `ConfigError`."""
+        return checked(cls, OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "dataset"]))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the source is a file that is here, and no hub id."""
+        return Path(self.source).expanduser().exists()
+
+    def __post_init__(self) -> None:
+        require_text(self.out, "out")
+        is_hub_id = HUB_ID.fullmatch(self.source) is not None
+        require(self.is_local or is_hub_id, "source", self.source, "no such file, and no hub id as owner/name is one")
+        if self.is_local:
+            require(self.revision is None, "revision", self.revision, "null: the source is a file that is here")
+            require(not self.files, "files", self.files, "[]: of an archive all is taken")
+        else:
+            rule = (
+                f"the commit of {self.source}, 40 characters of 0-9a-f: names of branches come to mean other data (and "
+                "if it was to be an archive, there is no such file)"
+            )
+            require(bool(self.revision and COMMIT.fullmatch(self.revision)), "revision", self.revision, rule)
+        require_positive(self.max_gib, "max_gib")
+        require_positive(self.max_ratio, "max_ratio")
+        for archive, folder in (self.archives or {}).items():
+            for name in (archive, folder):
+                is_inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+                require(is_inside, f"archives.{archive}", folder, "names below out, without ..")

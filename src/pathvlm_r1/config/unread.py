@@ -30,6 +30,7 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "model.checkpoint", "model.recipe", "dataset", "trainer", "rollout", "evaluation", "output",
     ),
     "judge_audit": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "output"),
+    "fetch": ("dataset",),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
