@@ -196,9 +196,10 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
         ),
         "eval": (
             "evaluation: greedy, sampled",
-            "evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness",
+            "evaluate, export, fetch, judge_audit, overoptimisation, predict, rescore, rl_readiness",
             "runs=",
         ),
+        "data": ("task=fetch", "task=export", "export, fetch, judge_audit", "out="),
     }.items():
         outcome = entry(name, "--help")
         assert outcome.status == 0

@@ -63,6 +63,8 @@ def _identity(config: FetchConfig) -> dict[str, object]:
 
 def _archive(config: FetchConfig) -> Path:
     path = Path(config.source).expanduser()
+    if not path.exists():
+        raise ConfigError(f"source={config.source}: no such file, and no hub id, which owner/name would be")
     if not path.is_file():
         raise ConfigError(f"source={config.source}: is no file; a folder needs no fetching, give it as dataset.root")
     return path

@@ -25,7 +25,8 @@ def download(hub_id: str, revision: str, files: Sequence[str], folder: Path) -> 
         DatasetError: there is no such dataset or commit, it is gated, or the connection broke.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of its requests, under the name that stays
 
     token = os.environ.get(TOKEN)
     try:
@@ -44,7 +45,7 @@ def download(hub_id: str, revision: str, files: Sequence[str], folder: Path) -> 
             f"source={hub_id}: the hub has {kind}, or shows it only to some: check the id and revision={revision}, and "
             f"give a token in {TOKEN} if it is private"
         ) from fault
-    except (HTTPError, OSError, ValueError) as fault:
+    except (httpx.HTTPError, OSError, ValueError) as fault:
         raise DatasetError(
             f"source={hub_id}: {str(fault).splitlines()[0]}; what has come stays in {folder}: give the command again "
             "to go on with it"

@@ -15,7 +15,7 @@ from pathvlm_r1.config.rules import require, require_positive, require_text
 from pathvlm_r1.config.splits import Policy, Split
 from pathvlm_r1.config.typed import checked
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?<!\.zip)(?<!\.tar)(?<!\.gz)(?<!\.tgz)")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -62,13 +62,12 @@ class FetchConfig:
 
     @property
     def is_local(self) -> bool:
-        """Whether the source is a file that is here, and no hub id."""
-        return Path(self.source).expanduser().exists()
+        """Whether the source is a path and no hub id; what exists here is one, whatever it looks like."""
+        return HUB_ID.fullmatch(self.source) is None or Path(self.source).exists()
 
     def __post_init__(self) -> None:
         require_text(self.out, "out")
-        is_hub_id = HUB_ID.fullmatch(self.source) is not None
-        require(self.is_local or is_hub_id, "source", self.source, "no such file, and no hub id as owner/name is one")
+        require_text(self.source, "source")
         if self.is_local:
             require(self.revision is None, "revision", self.revision, "null: the source is a file that is here")
             require(not self.files, "files", self.files, "[]: of an archive all is taken")

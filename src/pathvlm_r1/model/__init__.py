@@ -4,6 +4,7 @@ from pathvlm_r1.model.chat import Chat, Dialogue, Reply
 from pathvlm_r1.model.clip import HFClip
 from pathvlm_r1.model.encoding import (
     IGNORED,
+    EncodedPicture,
     EncodedPrompt,
     EncodedRow,
     Encoder,
@@ -22,6 +23,7 @@ __all__ = [
     "IGNORED",
     "Chat",
     "Dialogue",
+    "EncodedPicture",
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",
