@@ -55,6 +55,7 @@ DEEP = {
     "pathvlm_r1.data.exporting": "a folder of its own, with its own public names",
     "pathvlm_r1.data.formats": "a folder of its own, with its own public names",
     "pathvlm_r1.data.images": "a picture from a file, for one question asked by hand",
+    "pathvlm_r1.data.mixing": "needs the stream, which imports Lightning",
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",
     "pathvlm_r1.data.published": "a folder of its own, with its own public names",
     "pathvlm_r1.data.records": "a folder of its own, with its own public names",

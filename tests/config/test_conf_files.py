@@ -25,6 +25,7 @@ SCHEMAS = {
     "dataset/jsonl": config.FilesConfig,
     "dataset/llama_factory": config.FilesConfig,
     "dataset/medxpertqa_mm": config.ChoicesConfig,
+    "dataset/mixture": config.MixtureConfig,
     "dataset/omnimedvqa": config.OmniMedVQAConfig,
     "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
     "dataset/pathmmu": config.PathMMUConfig,

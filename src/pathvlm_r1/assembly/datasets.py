@@ -12,8 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from pathvlm_r1.assembly.mixtures import mixed, mixed_results, sources_of
 from pathvlm_r1.assembly.roles import load_published, read_published
-from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, PhantomConfig, Split
+from pathvlm_r1.config import BCCDConfig, ConfigError, DatasetConfig, MixtureConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.bccd import load_bccd
@@ -34,6 +35,9 @@ def load_samples(dataset: DatasetConfig, split: str) -> list[Sample]:
     Raises:
         DatasetError: a file that cannot be used.
     """
+    if isinstance(dataset, MixtureConfig):
+        sources = mixture_sources(dataset)
+        return mixed({name: load_samples(source, split) for name, source in sources.items()}, dataset.name)
     if not isinstance(dataset, PhantomConfig | BCCDConfig):
         return load_published(dataset, split)
     shares = {
@@ -54,9 +58,21 @@ def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
     Raises:
         DatasetError: a file that cannot be read at all.
     """
+    if isinstance(dataset, MixtureConfig):
+        sources = mixture_sources(dataset)
+        return mixed_results({name: read_dataset(source) for name, source in sources.items()}, dataset.name)
     if isinstance(dataset, PhantomConfig | BCCDConfig):
         return {role: ReadResult(load_samples(dataset, role), []) for role in get_args(Split)}
     return read_published(dataset)
+
+
+def mixture_sources(mixture: MixtureConfig) -> dict[str, DatasetConfig]:
+    """The configuration of every source of a mixture, from `conf/dataset` and what is changed of it.
+
+    Raises:
+        ConfigError: a name or a key that there is not, or a value that cannot be.
+    """
+    return sources_of(mixture, _values_of)
 
 
 def named_dataset(name: str) -> DatasetConfig:

@@ -27,6 +27,7 @@ from pathvlm_r1.config.judge import (
     language_models,
     paid_judges,
 )
+from pathvlm_r1.config.mixture import MixtureConfig, SourceConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.published import (
@@ -101,6 +102,7 @@ __all__ = [
     "LocalRolloutConfig",
     "LoggerConfig",
     "MemberConfig",
+    "MixtureConfig",
     "ModelConfig",
     "NoisyJudgeConfig",
     "ObjectiveConfig",
@@ -127,6 +129,7 @@ __all__ = [
     "RulesJudgeConfig",
     "SFTConfig",
     "SlakeConfig",
+    "SourceConfig",
     "Split",
     "SplitConfig",
     "StageConfig",

@@ -58,6 +58,7 @@ class Sample:
     rationale: str  # reference reasoning without tags; empty when the dataset has none
     images: tuple[ImageSource, ...]  # at least one; a question that speaks of "the second image" means this order
     findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
+    source: str = ""  # of a mixture: the dataset that it comes from
 
     def __post_init__(self) -> None:
         if not self.images:
