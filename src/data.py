@@ -1,31 +1,23 @@
-"""Look at datasets and make sure of them, by one of the tasks of `conf/task`."""
+"""Fetch datasets, make sure of them, look at them and hand them on, by one of the tasks of `conf/task`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pathvlm_r1.assembly import audit_dataset, show, split_dataset, verify_dataset
-from pathvlm_r1.config import AuditConfig, DataConfig, SplitConfig, VerifyConfig, refuse_unread
+from pathvlm_r1.assembly import DATA_TASKS
+from pathvlm_r1.config import refuse_unread
 from pathvlm_r1.entry import run, task_of, user_errors
-
-TASKS: dict[str, Callable[[DictConfig], int | None]] = {  # what each returns is the status
-    "audit": lambda composed: audit_dataset(AuditConfig.checked(composed)),
-    "show": lambda composed: show(DataConfig.checked(composed)),
-    "split": lambda composed: split_dataset(SplitConfig.checked(composed)),
-    "verify": lambda composed: verify_dataset(VerifyConfig.checked(composed)),
-}
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="data")
 def main(composed: DictConfig) -> None:
     """Do the chosen task."""
     with user_errors():
-        task = task_of(TASKS, composed.task)
+        task = task_of(DATA_TASKS, composed.task)
         refuse_unread(HydraConfig.get().overrides.task, composed)
         sys.exit(task(composed))
 

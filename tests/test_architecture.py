@@ -47,12 +47,15 @@ LAZILY = {("config", "pytorch_lightning")}  # to check trainer keys against Trai
 # Module below a folder that others import directly -> why its names are not the folder's own.
 DEEP = {
     "pathvlm_r1.config.typed": "one part of a configuration, from a file or a manifest, is checked by itself",
+    "pathvlm_r1.data.archives": "unpacking, for the one task that fetches",
     "pathvlm_r1.data.bccd": "a reader is chosen in one place, and loaded when its dataset is",
     "pathvlm_r1.data.contact_sheet": "a picture for people, drawn for one entry point",
     "pathvlm_r1.data.defects": "what readers report, for those who load samples or list what is wrong with them",
     "pathvlm_r1.data.errors": "readers and the encoder of their records raise it, and only the entry points explain it",
+    "pathvlm_r1.data.exporting": "a folder of its own, with its own public names",
     "pathvlm_r1.data.formats": "a folder of its own, with its own public names",
     "pathvlm_r1.data.images": "a picture from a file, for one question asked by hand",
+    "pathvlm_r1.data.mixing": "needs the stream, which imports Lightning",
     "pathvlm_r1.data.phantom": "a folder of its own, with its own public names",
     "pathvlm_r1.data.published": "a folder of its own, with its own public names",
     "pathvlm_r1.data.records": "a folder of its own, with its own public names",

@@ -84,7 +84,8 @@ def _quiet() -> None:
     transformers_logging.disable_progress_bar()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request
+    for client in ("httpx", "httpx2"):  # the second is the hub's
+        logging.getLogger(client).setLevel(logging.WARNING)  # a line for every request
     warnings.filterwarnings("ignore", module="pytorch_lightning", category=UserWarning)
     warnings.filterwarnings("ignore", module="lightning_fabric", category=UserWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning", category=FutureWarning)  # its use of torch 2.13

@@ -15,6 +15,8 @@ from pathvlm_r1.config import (
     DataConfig,
     EvalConfig,
     ExplainConfig,
+    ExportConfig,
+    FetchConfig,
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
@@ -40,7 +42,8 @@ WITH_ROOT = (
     "medxpertqa_mm", "jsonl", "llama_factory", "trl", "parquet", "hf",
 )  # fmt: skip
 DATA_TASKS = {
-    "task=audit": AuditConfig, "task=show": DataConfig, "task=split": SplitConfig, "task=verify": VerifyConfig,
+    "task=audit": AuditConfig, "task=export": ExportConfig, "task=fetch": FetchConfig, "task=show": DataConfig,
+    "task=split": SplitConfig, "task=verify": VerifyConfig,
 }  # fmt: skip
 NEEDED = {
     **{f"dataset={name}": (f"dataset.root=/data/{name}",) for name in WITH_ROOT},
@@ -49,6 +52,8 @@ NEEDED = {
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
+    "task=fetch": ("source=owner/name", f"revision={'0' * 40}", "out=fetched"),
+    "task=export": ("target=trl", "split=test", "out=exported"),
     "compare": ("a=outputs/a", "b=outputs/b"),
 }
 
@@ -85,3 +90,18 @@ def schema_of(name: str, group_choices: Sequence[str]) -> type:
     """The dataclass of an entry point's configuration; `src/eval.py` and `src/data.py` have one per task."""
     tasks = TASKS | DATA_TASKS
     return next((tasks[choice] for choice in group_choices if choice in tasks), ENTRY_POINTS[name])
+
+
+ANSWERING = ("evaluation=greedy", "evaluation=sampled")  # what a training can validate by, and one question be asked
+MEASURING = [choice for choice in choices("evaluation") if choice not in ANSWERING]
+
+
+def _options(group: str) -> Sequence[str]:
+    return ANSWERING if group == "evaluation" else choices(group)
+
+
+def spread(rows: list[tuple[str, ...]], *groups: str | list[str]) -> list[tuple[str, ...]]:
+    """Every row with one choice of each group more, so that each choice stands in some row."""
+    options = [_options(group) if isinstance(group, str) else group for group in groups]
+    assert all(len(option) <= len(rows) for option in options)
+    return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]

@@ -1,13 +1,24 @@
 """What `conf/` holds: every file composes and passes, with the keys of its dataclass and no others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, FrozenInstanceError, fields, is_dataclass
 from itertools import product
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
-from composing import CONF, DATA_TASKS, ENTRY_POINTS, REPORT_TASKS, changed, choices, composed, schema_of
+from composing import (
+    CONF,
+    DATA_TASKS,
+    ENTRY_POINTS,
+    MEASURING,
+    REPORT_TASKS,
+    changed,
+    choices,
+    composed,
+    schema_of,
+    spread,
+)
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -25,6 +36,7 @@ SCHEMAS = {
     "dataset/jsonl": config.FilesConfig,
     "dataset/llama_factory": config.FilesConfig,
     "dataset/medxpertqa_mm": config.ChoicesConfig,
+    "dataset/mixture": config.MixtureConfig,
     "dataset/omnimedvqa": config.OmniMedVQAConfig,
     "dataset/omnimedvqa_hard": config.OmniMedVQAHardConfig,
     "dataset/pathmmu": config.PathMMUConfig,
@@ -59,21 +71,6 @@ SCHEMAS = {
 }
 
 
-ANSWERING = ("evaluation=greedy", "evaluation=sampled")  # what a training can validate by, and one question be asked
-MEASURING = [choice for choice in choices("evaluation") if choice not in ANSWERING]
-
-
-def _options(group: str) -> Sequence[str]:
-    return ANSWERING if group == "evaluation" else choices(group)
-
-
-def spread(rows: list[tuple[str, ...]], *groups: str | list[str]) -> list[tuple[str, ...]]:
-    """Every row with one choice of each group more, so that each choice stands in some row."""
-    options = [_options(group) if isinstance(group, str) else group for group in groups]
-    assert all(len(option) <= len(rows) for option in options)
-    return [(*row, *(option[index % len(option)] for option in options)) for index, row in enumerate(rows)]
-
-
 STAGE_ROWS = spread(
     list(product(choices("stage"), choices("model"), choices("adapter"))),
     "dataset", "reward", "trainer", "objective", "evaluation", "logger", "rollout", "judge",
@@ -84,7 +81,7 @@ EVAL_ROWS = spread(
     "model", "trainer", "judge", "rollout", "evaluation",
 )  # fmt: skip
 EVAL_ROWS += [("task=evaluate", choice) for choice in MEASURING]
-DATA_ROWS = list(product(choices("dataset"), DATA_TASKS))[::3]
+DATA_ROWS = list(product(choices("dataset"), [task for task in DATA_TASKS if task != "task=fetch"]))[::3]
 
 
 IN_VAIN = "cannot score the process term"
@@ -159,6 +156,10 @@ def test_what_decodes_no_answers_of_its_own_validates_no_training(choice):
         TrainConfig.checked(composed("train", choice))
 
 
+def test_what_is_fetched_is_no_dataset_yet():
+    assert schema_of("data", ["task=fetch"]).checked(composed("data", "task=fetch")).source == "owner/name"
+
+
 def test_a_report_needs_nothing():
     assert ReportConfig.checked(composed("report")).out is None
 
@@ -172,7 +173,7 @@ def test_every_task_of_a_report_has_the_keys_of_its_dataclass_and_no_others(task
 
 def test_the_rows_above_hold_every_file_of_conf():
     tried = {choice for row in STAGE_ROWS + EVAL_ROWS + DATA_ROWS for choice in row} | set(choices("experiment"))
-    tried |= set(REPORT_TASKS)
+    tried |= {*REPORT_TASKS, "task=fetch"}
     assert tried == {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(ENTRY_POINTS)
 

@@ -197,9 +197,10 @@ def test_help_lists_the_groups_with_their_choices_and_gives_examples():
         ),
         "eval": (
             "evaluation: forced_choice, greedy, judge_quality, sampled",
-            "evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness",
+            "explain, export, fetch, judge_audit, overoptimisation, predict, rescore, rl_readiness",
             "runs=",
         ),
+        "data": ("task=fetch", "task=export", "export, fetch, judge_audit", "out="),
     }.items():
         outcome = entry(name, "--help")
         assert outcome.status == 0

@@ -12,8 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from pathvlm_r1.assembly.mixtures import mixed, mixed_results, sources_of
 from pathvlm_r1.assembly.roles import load_published, read_published
-from pathvlm_r1.config import SEALED, BCCDConfig, ConfigError, DatasetConfig, PhantomConfig, Split
+from pathvlm_r1.config import SEALED, BCCDConfig, ConfigError, DatasetConfig, MixtureConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.bccd import load_bccd
@@ -50,6 +51,9 @@ def sealed_samples(dataset: DatasetConfig) -> list[Sample]:
 
 
 def _samples(dataset: DatasetConfig, split: str) -> list[Sample]:
+    if isinstance(dataset, MixtureConfig):
+        sources = mixture_sources(dataset)
+        return mixed({name: _samples(source, split) for name, source in sources.items()}, dataset.name)
     if isinstance(dataset, PhantomConfig | BCCDConfig) and split not in get_args(Split):
         raise DatasetError(
             f"dataset={dataset.name} has no split {split}: `python src/data.py task=split` makes one of a published set"
@@ -74,9 +78,21 @@ def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
     Raises:
         DatasetError: a file that cannot be read at all.
     """
+    if isinstance(dataset, MixtureConfig):
+        sources = mixture_sources(dataset)
+        return mixed_results({name: read_dataset(source) for name, source in sources.items()}, dataset.name)
     if isinstance(dataset, PhantomConfig | BCCDConfig):
         return {role: ReadResult(load_samples(dataset, role), []) for role in get_args(Split)}
     return read_published(dataset)
+
+
+def mixture_sources(mixture: MixtureConfig) -> dict[str, DatasetConfig]:
+    """The configuration of every source of a mixture, from `conf/dataset` and what is changed of it.
+
+    Raises:
+        ConfigError: a name or a key that there is not, or a value that cannot be.
+    """
+    return sources_of(mixture, _values_of)
 
 
 def named_dataset(named: str, key: str = "dataset.out_of_domain") -> DatasetConfig:
@@ -90,16 +106,20 @@ def named_dataset(named: str, key: str = "dataset.out_of_domain") -> DatasetConf
         ConfigError: there is none of that name, or it cannot be read from that root.
     """
     name, _, root = named.partition(":")
-    path = CONF / "dataset" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        raise ConfigError(f"{key}: {name} is not a dataset; choose from {known}")
-    values = cast("DictConfig", OmegaConf.load(path))
+    values = _values_of(name, key)
     if root:
         values.root = root
     elif OmegaConf.is_missing(values, "root"):
         raise ConfigError(f"{key}: {name} is read from a folder; type {name}:FOLDER")
     return checked(cast("type[DatasetConfig]", DatasetConfig), values)
+
+
+def _values_of(name: str, key: str) -> DictConfig:
+    path = CONF / "dataset" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise ConfigError(f"{key}: {name} is not a dataset; choose from {known}")
+    return cast("DictConfig", OmegaConf.load(path))
 
 
 def default_config() -> DictConfig:

@@ -10,7 +10,7 @@ from typing import Any
 from pathvlm_r1 import __version__
 from pathvlm_r1.assembly.datasets import load_samples, samples_hash
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
-from pathvlm_r1.config import EMBEDDED, GRPOConfig, SFTConfig, TrainConfig, decisive
+from pathvlm_r1.config import EMBEDDED, GRPOConfig, MixtureConfig, SFTConfig, TrainConfig, decisive
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data import Sample
 from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
@@ -39,6 +39,8 @@ def run_hash(config: TrainConfig, samples: Sequence[Sample]) -> str:
         "precision": config.trainer.get("precision"),
         "seed": config.seed,
     }
+    if isinstance(config.dataset, MixtureConfig):
+        part |= {"mixture": config.dataset.weights}
     if isinstance(config.stage, GRPOConfig):
         part |= {"objective": asdict(config.objective), "reward": asdict(config.reward)}
         part |= {"judge": decisive(config.judge)}

@@ -12,10 +12,11 @@ from filelock import FileLock
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
 
-from pathvlm_r1.assembly.datasets import announce_floor, load_samples, samples_hash
+from pathvlm_r1.assembly.datasets import announce_floor, load_samples, mixture_sources, samples_hash
 from pathvlm_r1.assembly.finishing import finish
 from pathvlm_r1.assembly.identity import run_hash
 from pathvlm_r1.assembly.judging import require_judge, with_typed_limits
+from pathvlm_r1.assembly.mixtures import refuse_unjudged
 from pathvlm_r1.assembly.parents import implied_parent, parent_command
 from pathvlm_r1.assembly.policies import found_checkpoint, trainability
 from pathvlm_r1.assembly.processes import (
@@ -30,7 +31,7 @@ from pathvlm_r1.assembly.processes import (
 from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
 from pathvlm_r1.assembly.sample_tables import SampleTables
 from pathvlm_r1.assembly.training import Training, build_training
-from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, PretrainConfig, TrainConfig
+from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, MixtureConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.tracking import (
@@ -187,6 +188,8 @@ def _beginning_with(config: TrainConfig, checkpoint: str) -> TrainConfig:
 
 def _training_samples(config: TrainConfig) -> list[Sample]:
     split = "sft" if isinstance(config.stage, PretrainConfig) else config.stage.split
+    if isinstance(config.dataset, MixtureConfig):
+        refuse_unjudged(config, mixture_sources(config.dataset))
     return load_samples(config.dataset, split)
 
 

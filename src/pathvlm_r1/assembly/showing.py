@@ -1,4 +1,4 @@
-"""A look at a dataset: a contact sheet, or lines for other programs with completions that deserve the full reward."""
+"""A look at a dataset: a contact sheet with its prompts, or lines with completions that deserve the full reward."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pathvlm_r1.assembly.datasets import load_samples, named_dataset
+from pathvlm_r1.assembly.shown_prompts import prompts_text
 from pathvlm_r1.config import BCCDConfig, DataConfig, PhantomConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.contact_sheet import modality_sheet
@@ -28,12 +29,15 @@ def show(config: DataConfig) -> None:
 
 
 def _write_sheet(config: DataConfig) -> None:
-    """The pictures of a dataset and of those out of its domain, with questions, answers and findings."""
+    """The pictures of a dataset and of those out of its domain, with questions, answers and findings; the prompts."""
     datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
-    sheet = modality_sheet({dataset.name: load_samples(dataset, config.split)[: config.n] for dataset in datasets})
-    out = config.out or SHEET
-    write_atomically(Path(out), lambda partial: sheet.save(partial, format="PNG", optimize=True))
-    sys.stdout.write(f"{out}: {config.split} of {', '.join(dataset.name for dataset in datasets)}\n")
+    shown = {dataset.name: load_samples(dataset, config.split)[: config.n] for dataset in datasets}
+    out = Path(config.out or SHEET)
+    prompts = out.with_suffix(".prompts.txt")
+    text, sheet = prompts_text(config.model, shown), modality_sheet(shown)
+    write_atomically(out, lambda partial: sheet.save(partial, format="PNG", optimize=True))
+    write_text(prompts, text)
+    sys.stdout.write(f"{out}: {config.split} of {', '.join(shown)}\n{prompts}: as {config.model.name} is asked\n")
 
 
 def _write_lines(config: DataConfig) -> None:

@@ -15,6 +15,7 @@ from pytorch_lightning import Callback, LightningModule
 from pathvlm_r1.assembly.datasets import load_samples
 from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answerer
+from pathvlm_r1.assembly.mixtures import accuracy_by_source, source_callbacks, training_stream
 from pathvlm_r1.assembly.objectives import objective_of, total_of
 from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
@@ -89,8 +90,9 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
     judged = [WeightedTerm(one.term, one.weight) for one in terms if one.term.name == "process"]  # all that it measures
     validate = _validation(config, stage, encoder, judged)
     best = _best(config, stage, folder, validate, itemgetter("accuracy"))
-    stream = ItemStream.shuffled(samples, batch_size=stage.rows_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (best,))
+    sources = source_callbacks(config)
+    stream = training_stream(config, samples, batch_size=stage.rows_per_step)
+    return Training(module, stream, loaded.policy, loaded.encoder, (*sources, best))
 
 
 def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder, validate: Validate,
@@ -115,7 +117,8 @@ def _validation(
     answer = answerer(encoder, config.model, config.rollout, config.evaluation.greedy(), terms)
 
     def validate(policy: Policy) -> dict[str, float]:
-        predictions = [p for decodes in answer(policy, samples, seed=config.seed) for p in decodes]
+        answered = list(answer(policy, samples, seed=config.seed))
+        predictions = [p for decodes in answered for p in decodes]
         process = [p.process for p in predictions if p.process is not None]
         metrics = {
             "accuracy": sum(p.is_correct for p in predictions) / len(predictions),
@@ -123,6 +126,7 @@ def _validation(
             "completion_tokens": sum(p.completion_tokens for p in predictions) / len(predictions),
         }
         metrics |= {"process": sum(process) / len(process)} if process else {}  # a reward may lack the term
+        metrics |= accuracy_by_source(samples, answered)
         return metrics | counted_means([p.scores or {} for p in predictions], terms)
 
     return validate
@@ -152,6 +156,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, Contract())
     logs = [CompletionLog(folder)] if stage.log_completions else []
+    sources = source_callbacks(config)
     terms = reward_terms(config.reward, Contract(), config.judge, processes)
     steps = OptimiserSteps()
     collector = (AheadCollector if config.rollout.async_judge else Collector)(
@@ -180,13 +185,15 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
         ),
         seed=config.seed,
         folder=folder.path,
-        on_rollout=_to_all(on_rollout, signal.on_rollout, *(log.on_rollout for log in logs)),
+        on_rollout=_to_all(
+            on_rollout, signal.on_rollout, *(one.on_rollout for one in sources), *(log.on_rollout for log in logs)
+        ),
     )  # fmt: skip
     validate = _validation(config, stage, encoder, terms)
     weights = {one.term.name: one.weight_at(config.trainer["max_steps"]) for one in terms}  # one scale for all of them
     best = _best(config, stage, folder, validate, partial(_reward_of, weights))
-    stream = ItemStream.shuffled(samples, batch_size=stage.prompts_per_step, seed=config.seed)
-    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, *logs, best))
+    stream = training_stream(config, samples, batch_size=stage.prompts_per_step)
+    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, *sources, *logs, best))
 
 
 def _to_all(*listeners: OnRollout) -> OnRollout:

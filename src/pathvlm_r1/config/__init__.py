@@ -1,6 +1,7 @@
 """The checked configuration: types, ranges and cross-checks of what `conf/` holds, without a second default."""
 
 from pathvlm_r1.config.audit import JudgeAuditConfig, OveroptimisationConfig
+from pathvlm_r1.config.data_files import ExportConfig, FetchConfig
 from pathvlm_r1.config.data_tasks import AuditConfig, DataConfig, SplitConfig, VerifyConfig
 from pathvlm_r1.config.dataset import BCCDConfig, DatasetConfig, PhantomConfig
 from pathvlm_r1.config.engines import CAPABILITIES, Capability
@@ -36,6 +37,7 @@ from pathvlm_r1.config.judge import (
     language_models,
     paid_judges,
 )
+from pathvlm_r1.config.mixture import MixtureConfig, SourceConfig
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, LoRAConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.published import (
@@ -96,6 +98,8 @@ __all__ = [
     "EvalConfig",
     "EvaluationConfig",
     "ExplainConfig",
+    "ExportConfig",
+    "FetchConfig",
     "FieldsConfig",
     "FilesConfig",
     "ForcedChoiceConfig",
@@ -114,6 +118,7 @@ __all__ = [
     "LoggerConfig",
     "MeasureConfig",
     "MemberConfig",
+    "MixtureConfig",
     "ModelConfig",
     "NoisyJudgeConfig",
     "ObjectiveConfig",
@@ -140,6 +145,7 @@ __all__ = [
     "RulesJudgeConfig",
     "SFTConfig",
     "SlakeConfig",
+    "SourceConfig",
     "Split",
     "SplitConfig",
     "StageConfig",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
+from pathvlm_r1.config.model import ModelConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
 from pathvlm_r1.config.splits import OpenSplit, Policy
 from pathvlm_r1.config.typed import Keys, checked
@@ -26,6 +27,7 @@ class DataConfig:
     """A look at a dataset; the values stand in `conf/data.yaml` and `conf/task/show.yaml`."""
 
     dataset: DatasetConfig
+    model: ModelConfig  # whose prompts are shown
     task: Literal["show"]
     format: Literal["sheet", "jsonl"]
     split: OpenSplit

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pathvlm_r1.config.mixture import MixtureConfig
 from pathvlm_r1.config.published import PublishedConfig
 from pathvlm_r1.config.rules import require, require_seed, require_shares, require_text
 from pathvlm_r1.config.splits import SplitSizes
@@ -59,4 +60,4 @@ class BCCDConfig:
         require_shares(self.style_shares, "dataset.style_shares")
 
 
-DatasetConfig = PhantomConfig | BCCDConfig | PublishedConfig
+DatasetConfig = PhantomConfig | BCCDConfig | MixtureConfig | PublishedConfig

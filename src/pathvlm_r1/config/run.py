@@ -33,7 +33,7 @@ from pathvlm_r1.data.published import PUBLISHED_SPLITS
 
 # Which judges can score the reasoning on a kind of dataset alone; the oracle needs a findings table.
 JUDGES_BY_DATASET: dict[str, tuple[str, ...]] = {
-    "phantom": ("oracle",), "bccd": ("oracle",),
+    "phantom": ("oracle",), "bccd": ("oracle",), "mixture": ("oracle",),  # if all sources have findings
     **dict.fromkeys((*PUBLISHED_SPLITS, "jsonl", "llama_factory", "trl", "parquet", "hf"), ()),
 }  # fmt: skip
 JUDGES_OF_ALL = ("rules", "openai", "local")  # which need none

@@ -35,6 +35,7 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
         "model.checkpoint", "model.recipe", "dataset", "trainer", "rollout", "evaluation", "output",
     ),
     "judge_audit": ("model.checkpoint", "model.recipe", "trainer", "rollout", "evaluation", "output"),
+    "fetch": ("dataset",),
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
@@ -90,7 +91,7 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield (_ALL_BUT_LIMITS if is_limited else _ALL), reason
     if "stage" in composed:
         yield from _reasons_of_stage(composed)
-    if "task" in composed and composed.task in UNREAD_BY_TASK:
+    if "task" in composed and composed.task in (*UNREAD_BY_TASK, "show"):
         yield from _reasons_of_task(composed)
     if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
@@ -108,11 +109,13 @@ def _reasons_of_stage(composed: DictConfig) -> Iterator[tuple[str, str]]:
 
 
 def _reasons_of_task(composed: DictConfig) -> Iterator[tuple[str, str]]:
-    yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK[composed.task])
+    yield from ((key, f"task={composed.task} does not read it") for key in UNREAD_BY_TASK.get(composed.task, ()))
     if composed.task == "evaluate":
         yield from _reasons_of_measure(composed)
     if composed.task == "rescore":
         yield from _reasons_of_rescoring(composed)
+    if composed.task == "show" and composed.format == "jsonl":
+        yield "model", "format=jsonl shows no prompts"
     if composed.task == "judge_audit" and composed.run is not None:
         yield from ((key, f"run={composed.run} has its own") for key in ("dataset", "split"))
 

@@ -69,6 +69,7 @@ class Sample:
     images: tuple[ImageSource, ...]  # at least one; a question that speaks of "the second image" means this order
     findings: FindingsTable | None = None  # None: only a judge that needs no table can score the reasoning
     region: RegionSource | None = None  # of a single picture; None: not known
+    source: str = ""  # of a mixture: the dataset that it comes from
 
     def __post_init__(self) -> None:
         if not self.images:

@@ -5,6 +5,7 @@ from pathvlm_r1.model.chat import Chat, Dialogue, Reply
 from pathvlm_r1.model.clip import HFClip
 from pathvlm_r1.model.encoding import (
     IGNORED,
+    EncodedPicture,
     EncodedPrompt,
     EncodedRow,
     Encoder,
@@ -23,6 +24,7 @@ __all__ = [
     "IGNORED",
     "Chat",
     "Dialogue",
+    "EncodedPicture",
     "EncodedPrompt",
     "EncodedRow",
     "Encoder",

@@ -12,6 +12,7 @@ from pathvlm_r1.stages.optimiser_steps import OptimiserSteps
 from pathvlm_r1.stages.sft import SFTModule
 from pathvlm_r1.stages.signal_callback import SignalCallback
 from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
+from pathvlm_r1.stages.sources import SourceCallback
 from pathvlm_r1.stages.token_budget import TokenBudget
 from pathvlm_r1.stages.validation import BestByValidation, Validate
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
@@ -34,6 +35,7 @@ __all__ = [
     "SFTModule",
     "SignalCallback",
     "SignalWatch",
+    "SourceCallback",
     "TokenBudget",
     "TrainingError",
     "Validate",

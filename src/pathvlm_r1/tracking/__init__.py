@@ -6,6 +6,7 @@ from pathvlm_r1.tracking.export import export_model
 from pathvlm_r1.tracking.files import (
     TrackingError,
     append_text,
+    disk_faults_explained,
     file_hash,
     sync,
     write_atomically,
@@ -48,6 +49,7 @@ __all__ = [
     "build_logger",
     "content_hash",
     "create_run_folder",
+    "disk_faults_explained",
     "ensure_writable",
     "export_model",
     "file_hash",

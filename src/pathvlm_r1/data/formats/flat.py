@@ -25,8 +25,14 @@ def flat_question(row: Mapping[str, Any]) -> Asked:
         answer=row[_name(row, _ANSWER)],
         images=as_images(row[_name(row, _IMAGES)]),
         options=row.get("options"),
-        question_type=str(row.get("dataset_name") or row.get("data_source") or "question"),
+        question_type=type_of(row),
+        rationale=str(row.get("rationale") or ""),
     )
+
+
+def type_of(row: Mapping[str, Any]) -> str:
+    """The type of a row's question: its own, else the set that it comes from, which mixed tables name."""
+    return str(row.get("question_type") or row.get("dataset_name") or row.get("data_source") or "question")
 
 
 def as_images(cell: object) -> list[object]:

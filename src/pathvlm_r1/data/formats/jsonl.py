@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pathvlm_r1.data.defects import ReadResult
-from pathvlm_r1.data.formats.flat import as_images, flat_question
+from pathvlm_r1.data.formats.flat import as_images, flat_question, type_of
 from pathvlm_r1.data.formats.questions import Asked, only_exchange
 from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, as_object, text_of
@@ -39,4 +39,4 @@ def _asked(row: object, reading: Reading) -> Asked:
         return flat_question(record)
     question, answer = only_exchange(record["conversations"], "from", "value", _ROLES, reading)
     images = as_images(record.get("image", record.get("images")))
-    return Asked(text_of({"value": question}, "value"), answer, images)
+    return Asked(text_of({"value": question}, "value"), answer, images, question_type=type_of(record))

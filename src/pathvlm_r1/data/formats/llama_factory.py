@@ -12,7 +12,7 @@ from typing import Any
 
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.errors import DatasetError
-from pathvlm_r1.data.formats.flat import as_images
+from pathvlm_r1.data.formats.flat import as_images, type_of
 from pathvlm_r1.data.formats.questions import Asked, only_exchange
 from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, as_object, read_json, text_of
@@ -69,4 +69,6 @@ def _asked(row: object, reading: Reading, *, columns: Mapping[str, str], tags: M
     dialogue = record.get(columns.get("messages", "conversations"))
     question, answer = only_exchange(dialogue, tags["role_tag"], tags["content_tag"], roles, reading)
     images = as_images(record.get(columns.get("images", "images")))
-    return Asked(text_of({tags["content_tag"]: question}, tags["content_tag"]), answer, images)
+    return Asked(
+        text_of({tags["content_tag"]: question}, tags["content_tag"]), answer, images, question_type=type_of(record)
+    )

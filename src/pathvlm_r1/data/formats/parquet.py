@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pathvlm_r1.data.defects import DefectKind, ReadResult
-from pathvlm_r1.data.formats.flat import as_images, flat_question
+from pathvlm_r1.data.formats.flat import as_images, flat_question, type_of
 from pathvlm_r1.data.formats.questions import Asked, only_exchange
 from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, RecordFault, as_object, text_of
@@ -40,8 +40,7 @@ def _asked(row: object, reading: Reading) -> Asked:
     reward = record.get("reward_model")
     if not isinstance(reward, dict) or "ground_truth" not in reward:
         raise RecordFault(DefectKind.GOLD_MISSING, "no field reward_model.ground_truth; mend the record")
-    kind = str(record.get("data_source") or "question")
     return Asked(
         text_of({"content": question}, "content"), reward["ground_truth"], as_images(record.get("images")),
-        question_type=kind,
+        question_type=type_of(record), rationale=str(record.get("rationale") or ""),
     )  # fmt: skip

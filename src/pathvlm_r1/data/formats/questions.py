@@ -39,6 +39,7 @@ class Asked:
     images: Sequence[object]  # paths, bytes, or {bytes, path}
     options: object = None  # None: they stand in the text, or there are none
     question_type: str = "question"
+    rationale: str = ""  # where it has a field of its own
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def sample_of(asked: Asked, record_id: str, dataset: str, pictures: Pictures, re
         options, letter = closed_or_open(answer)
     return Sample(
         sample_id=record_id, image_id="+".join(name for name, _ in found), dataset=dataset,
-        question_type=asked.question_type, question=question, options=options, answer=letter, rationale=rationale,
+        question_type=asked.question_type, question=question, options=options, answer=letter,
+        rationale=rationale or " ".join(asked.rationale.split()),
         images=tuple(picture for _, picture in found),
     )  # fmt: skip
 

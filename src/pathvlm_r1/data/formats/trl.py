@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pathvlm_r1.data.defects import DefectKind, ReadResult
-from pathvlm_r1.data.formats.flat import as_images
+from pathvlm_r1.data.formats.flat import as_images, type_of
 from pathvlm_r1.data.formats.questions import IMAGE_MARK, Asked, only_exchange
 from pathvlm_r1.data.formats.rows import file_result
 from pathvlm_r1.data.records import ImageFolder, Reading, RecordFault, as_object, shortened
@@ -39,7 +39,8 @@ def _asked(row: object, reading: Reading) -> Asked:
     question, answer = only_exchange(dialogue, "role", "content", _ROLES, reading)
     images = as_images(record.get("images") or record.get("image"))
     solution = record.get("solution", record.get("answer"))
-    return Asked(_text(question), _text(answer) if answer is not None else solution, images)
+    said = _text(answer) if answer is not None else solution
+    return Asked(_text(question), said, images, question_type=type_of(record))
 
 
 def _text(content: object) -> str:
