@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from pathvlm_r1.data.defects import DefectKind
 from pathvlm_r1.data.errors import DatasetError
@@ -116,7 +116,7 @@ def check_header(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """The picture of a file; every fault of opening and decoding becomes an `ImageError`."""
     _refuse_other_than_file(path)
     try:
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _read(file: IO[bytes], name: object) -> Iterator[Image.Image]:
+def _read(file: IO[bytes], name: object) -> Iterator[ImageFile.ImageFile]:
     """The picture with its header read; every fault of decoding becomes an `ImageError`."""
     try:
         _refuse_other_than_picture(name, file.read(_HEAD_BYTES))
@@ -146,7 +146,7 @@ def _read(file: IO[bytes], name: object) -> Iterator[Image.Image]:
         raise ImageError(message, DefectKind.IMAGE_DAMAGED) from fault
 
 
-def _require_end(picture: Image.Image) -> None:
+def _require_end(picture: ImageFile.ImageFile) -> None:
     """A file that was cut off lacks the mark at its end; one without it is decoded, to be sure."""
     file, mark = picture.fp, _END_MARKS.get(picture.format or "")
     if file is None or mark is None:
