@@ -116,7 +116,7 @@ def check_header(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """The picture of a file; every fault of opening and decoding becomes an `ImageError`."""
     _refuse_other_than_file(path)
     try:
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _read(file: IO[bytes], name: object) -> Iterator[Image.Image]:
+def _read(file: IO[bytes], name: object) -> Iterator[ImageFile.ImageFile]:
     """The picture with its header read; every fault of decoding becomes an `ImageError`."""
     try:
         _refuse_other_than_picture(name, file.read(_HEAD_BYTES))
