@@ -55,8 +55,8 @@ def test_photographs_are_held_against_their_boxes_and_sets_without_regions_say_s
 
 def test_more_questions_than_there_are_and_no_checkpoint_are_refused_before_a_model_loads(tmp_path):
     many = entry("eval", "task=explain", "n=9", "dataset.splits.test=4", f"out={tmp_path / 'a'}")
-    assert many.status == 1
+    assert many.status == 2
     assert "n=9: split=test of phantom has 4 questions of one picture with options" in many.text
     none = entry("eval", "task=explain", f"model.checkpoint={tmp_path / 'none'}", f"out={tmp_path / 'b'}")
-    assert none.status == 1
+    assert none.status == 2
     assert "no such folder" in none.text
