@@ -106,7 +106,8 @@ def _values_of(name: str, key: str) -> DictConfig:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise ConfigError(f"{key}: {name} is not a dataset; choose from {known}")
-    return OmegaConf.create({**OmegaConf.load(path)})
+    values: dict[str, object] = OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[assignment]  # a file of keys
+    return OmegaConf.create(values)  # a root's ??? stays until it is given
 
 
 def default_config() -> DictConfig:
