@@ -37,8 +37,9 @@ def _source(name: str, change: Mapping[str, object], values_of: Callable[[str, s
     if values.kind == "mixture":
         raise ConfigError(f"{key}: is a mixture itself; name its sources here")
     for changed, value in change.items():
-        if changed not in values:
-            raise ConfigError(unknown_key(changed, f"{key}.change", [str(one) for one in values]))
+        known = [str(one) for one in values]  # `in values` would not find a key that is still without a value
+        if changed not in known:
+            raise ConfigError(unknown_key(changed, f"{key}.change", known))
         values[changed] = value
     try:
         return checked(cast("type[DatasetConfig]", DatasetConfig), values)
