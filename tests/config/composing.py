@@ -17,6 +17,7 @@ from pathvlm_r1.config import (
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
+    PushConfig,
     ReadinessConfig,
     ReportConfig,
     RescoreConfig,
@@ -28,7 +29,7 @@ from pathvlm_r1.config import (
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {
-    "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
+    "task=export": PushConfig, "task=judge_audit": JudgeAuditConfig, "task=overoptimisation": OveroptimisationConfig,
     "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
     "task=compare": CompareConfig,
 }  # fmt: skip
@@ -47,6 +48,7 @@ NEEDED = {
     "rescore": ("completions=a.jsonl",),
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
+    "task=export": ("hub_id=me/name", "model.checkpoint=outputs/a/export"),
     "compare": ("a=outputs/a", "b=outputs/b"),
 }
 
@@ -81,5 +83,5 @@ def message_of(name: str, group_choices: list[str], values: dict[str, object]) -
 
 def schema_of(name: str, group_choices: Sequence[str]) -> type:
     """The dataclass of an entry point's configuration; `src/eval.py` and `src/data.py` have one per task."""
-    tasks = TASKS | DATA_TASKS
+    tasks = DATA_TASKS if name == "data" else TASKS
     return next((tasks[choice] for choice in group_choices if choice in tasks), ENTRY_POINTS[name])

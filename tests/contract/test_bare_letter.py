@@ -8,8 +8,8 @@ from pathvlm_r1.contract import Contract, bare_letter
 
 OPTIONS = ("Glands", "B-cell nests", "E. coli", "Cords", "a cell", "I", "Vitamin D", "x", "y")
 PIECES = [
-    "<think>", "</think>", "<answer>", "</answer>", "A", " B", "(C)", "D)", "E. coli", "Glands", "a cell", "I", ".", "\n",
-    "z", "\0",
+    "<think>", "</think>", "<answer>", "</answer>", "A", " B", "(C)", "D)", "E. coli", "Glands", "a cell", "I", ".",
+    "\n", "z", "\0",
 ]  # fmt: skip
 completions = lists(sampled_from(PIECES), max_size=12).map("".join) | text(max_size=40)
 blocks = lists(sampled_from([*"ABCDEFGHIab ().:\n"]), max_size=4).map("".join)

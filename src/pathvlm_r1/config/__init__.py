@@ -46,6 +46,7 @@ from pathvlm_r1.config.published import (
     PublishedConfig,
     SlakeConfig,
 )
+from pathvlm_r1.config.pushing import PushConfig
 from pathvlm_r1.config.reports import CompareConfig, ReportConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
@@ -129,6 +130,7 @@ __all__ = [
     "PriceConfig",
     "ProcessConfig",
     "PublishedConfig",
+    "PushConfig",
     "ReadinessConfig",
     "ReportConfig",
     "RescoreConfig",

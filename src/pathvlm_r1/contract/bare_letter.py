@@ -13,7 +13,7 @@ _UNKNOWN = ("\0",) * len(LETTERS)  # texts that nobody writes
 def bare_letter(text: str, options: Sequence[str] = _UNKNOWN) -> str | None:
     """The letter that `think_answer_v1` reads in a text, None where it reads none.
 
-    Without the options a letter counts only by itself: "E. coli" may be the fifth option with its text, or a text alone.
+    Without the options a letter counts only by itself: "E. coli" may be a letter with its text, or a text alone.
 
     Args:
         text: a completion as sampled.

@@ -29,9 +29,11 @@ from pathvlm_r1.tracking.manifest import (
 )
 from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
+from pathvlm_r1.tracking.pushing import HUB_TOKEN, exported_files, push_export
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
 __all__ = [
+    "HUB_TOKEN",
     "AtomicCheckpointIO",
     "CompletionRow",
     "DataRecord",
@@ -50,6 +52,7 @@ __all__ = [
     "create_run_folder",
     "ensure_writable",
     "export_model",
+    "exported_files",
     "file_hash",
     "find_finished",
     "graceful_interrupt",
@@ -58,6 +61,7 @@ __all__ = [
     "model_card",
     "new_manifest",
     "progress_over",
+    "push_export",
     "read_manifest",
     "run_record",
     "say",
