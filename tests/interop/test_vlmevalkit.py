@@ -20,7 +20,7 @@ class Fixed:
         self.answer = answer
 
     def generate_inner(self, message, dataset=None):
-        assert dataset == "PathMMU_VAL"
+        assert (message[0]["type"], dataset) == ("image", "PathMMU_VAL")
         return self.answer
 
 
