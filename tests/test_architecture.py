@@ -23,6 +23,7 @@ ARROWS = {
     "contract": {"data"},
     "config": {"data", "contract"},  # names of splits, styles, modalities and contracts that a key may have
     "reward": {"data", "contract"},
+    "interop": {"data", "contract"},
     "model": {"data", "contract", "grpo", "config"},
     "rollout": {"model", "data", "contract", "grpo", "config"},
     "tracking": {"model", "data", "contract", "grpo", "config"},

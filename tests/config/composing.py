@@ -20,6 +20,7 @@ from pathvlm_r1.config import (
     JudgeAuditConfig,
     OveroptimisationConfig,
     PredictConfig,
+    PushConfig,
     ReadinessConfig,
     ReportConfig,
     RescoreConfig,
@@ -31,7 +32,7 @@ from pathvlm_r1.config import (
 CONF = Path(__file__).parents[2] / "conf"
 ENTRY_POINTS = {"train": TrainConfig, "eval": EvalConfig, "report": ReportConfig, "data": DataConfig}
 TASKS = {
-    "task=explain": ExplainConfig, "task=judge_audit": JudgeAuditConfig,
+    "task=explain": ExplainConfig, "task=export": PushConfig, "task=judge_audit": JudgeAuditConfig,
     "task=overoptimisation": OveroptimisationConfig,
     "task=predict": PredictConfig, "task=rl_readiness": ReadinessConfig, "task=rescore": RescoreConfig,
     "task=compare": CompareConfig,
@@ -53,16 +54,20 @@ NEEDED = {
     "judge_audit": ("completions=a.jsonl",),
     "overoptimisation": ("runs=outputs",),
     "task=fetch": ("source=owner/name", f"revision={'0' * 40}", "out=fetched"),
-    "task=export": ("target=trl", "split=test", "out=exported"),
     "compare": ("a=outputs/a", "b=outputs/b"),
 }
+NEEDED_OF_EXPORT = {  # two scripts share its file
+    "data": ("target=trl", "split=test", "out=exported"),
+    "eval": ("hub_id=me/name", "model.checkpoint=outputs/a/export"),
+}  # fmt: skip
 
 
 @cache
 def composed(name: str, *overrides: str) -> DictConfig:
     """What hydra composes, with a value for what a choice leaves open."""
+    keys = NEEDED | {"task=export": NEEDED_OF_EXPORT.get(name, ())}
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        needed = [value for key in NEEDED if any(o.endswith(key) for o in overrides) for value in NEEDED[key]]
+        needed = [value for key in keys if any(o.endswith(key) for o in overrides) for value in keys[key]]
         return compose(name, [*overrides, *needed])
 
 
@@ -88,7 +93,7 @@ def message_of(name: str, group_choices: list[str], values: dict[str, object]) -
 
 def schema_of(name: str, group_choices: Sequence[str]) -> type:
     """The dataclass of an entry point's configuration; `src/eval.py` and `src/data.py` have one per task."""
-    tasks = TASKS | DATA_TASKS
+    tasks = DATA_TASKS if name == "data" else TASKS
     return next((tasks[choice] for choice in group_choices if choice in tasks), ENTRY_POINTS[name])
 
 

@@ -49,6 +49,7 @@ from pathvlm_r1.config.published import (
     PublishedConfig,
     SlakeConfig,
 )
+from pathvlm_r1.config.pushing import PushConfig
 from pathvlm_r1.config.reports import CompareConfig, ReportConfig
 from pathvlm_r1.config.reward import AccuracyConfig, FormatConfig, OwnTermConfig, ProcessConfig, RewardConfig
 from pathvlm_r1.config.rules import ConfigError
@@ -137,6 +138,7 @@ __all__ = [
     "PriceConfig",
     "ProcessConfig",
     "PublishedConfig",
+    "PushConfig",
     "ReadinessConfig",
     "ReportConfig",
     "RescoreConfig",

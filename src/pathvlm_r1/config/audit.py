@@ -11,10 +11,10 @@ from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.judge import JudgeConfig, paid_judges, require_judge_ranges
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text, require_text_if_any
-from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms, resolved_without
+from pathvlm_r1.config.run import JUDGES_BY_DATASET, require_judge_of_terms
 from pathvlm_r1.config.samples import require_source
 from pathvlm_r1.config.splits import OpenSplit
-from pathvlm_r1.config.typed import checked
+from pathvlm_r1.config.typed import checked, resolved_without
 
 
 @dataclass(frozen=True, kw_only=True)

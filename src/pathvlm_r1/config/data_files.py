@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.rules import require, require_positive, require_text
 from pathvlm_r1.config.splits import Policy, Split
-from pathvlm_r1.config.typed import checked
+from pathvlm_r1.config.typed import checked, without
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?<!\.zip)(?<!\.tar)(?<!\.gz)(?<!\.tgz)")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -33,8 +33,8 @@ class ExportConfig:
 
     @classmethod
     def checked(cls, composed: DictConfig) -> ExportConfig:
-        """The configuration of `src/data.py task=export`, or a `ConfigError`."""
-        return checked(cls, composed)
+        """The configuration of `src/data.py task=export`, less the keys of the file that `src/eval.py` reads."""
+        return checked(cls, without(composed, "hub_id", "private"))
 
     def __post_init__(self) -> None:
         if self.n is not None:

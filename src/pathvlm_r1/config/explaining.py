@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.model import ModelConfig
 from pathvlm_r1.config.rules import require, require_positive, require_seed, require_text
-from pathvlm_r1.config.run import TrainerSettings, without
+from pathvlm_r1.config.run import TrainerSettings
 from pathvlm_r1.config.splits import Split
-from pathvlm_r1.config.typed import checked
+from pathvlm_r1.config.typed import checked, without
 
 Method = Literal["rise", "attention", "rollout", "random"]
 

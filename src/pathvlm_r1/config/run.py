@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pathvlm_r1.config.contracts import require_contracts
 from pathvlm_r1.config.dataset import DatasetConfig
@@ -27,7 +27,7 @@ from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
 from pathvlm_r1.config.splits import OpenSplit, ScoredSplit
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
-from pathvlm_r1.config.typed import Keys, checked
+from pathvlm_r1.config.typed import Keys, checked, without
 from pathvlm_r1.data import LETTERS
 from pathvlm_r1.data.published import PUBLISHED_SPLITS
 
@@ -232,18 +232,6 @@ class ReadinessConfig:
         require_seed(self.seed, "seed")
         _require_engine(self.rollout, {"images": f"dataset={self.dataset.name}"})
         require_judge_of_terms(self.reward, self.judge, self.dataset)
-
-
-def without(composed: DictConfig, *unread: str) -> DictConfig:
-    """A configuration less the keys that its schema does not have."""
-    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
-
-
-def resolved_without(composed: DictConfig, *unread: str) -> DictConfig:
-    """The same with every value in its place first: a reward may take its limit of tokens from the model."""
-    resolved = composed.copy()
-    OmegaConf.resolve(resolved)
-    return without(resolved, *unread)
 
 
 def _require_trainer(trainer: Mapping[str, Any]) -> None:

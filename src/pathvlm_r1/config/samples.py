@@ -11,9 +11,9 @@ from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.judge import JudgeConfig
 from pathvlm_r1.config.reward import RewardConfig
 from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_text, require_text_if_any
-from pathvlm_r1.config.run import require_judge_of_terms, resolved_without
+from pathvlm_r1.config.run import require_judge_of_terms
 from pathvlm_r1.config.splits import OpenSplit
-from pathvlm_r1.config.typed import checked
+from pathvlm_r1.config.typed import checked, resolved_without
 
 
 @dataclass(frozen=True, kw_only=True)

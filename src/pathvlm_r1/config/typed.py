@@ -53,6 +53,18 @@ def checked(schema: type[Schema], composed: DictConfig) -> Schema:
     return checked_part(schema, values, "")
 
 
+def without(composed: DictConfig, *unread: str) -> DictConfig:
+    """A configuration less the keys that its schema does not have."""
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
+
+
+def resolved_without(composed: DictConfig, *unread: str) -> DictConfig:
+    """The same with every value in its place first: a reward may take its limit of tokens from the model."""
+    resolved = composed.copy()
+    OmegaConf.resolve(resolved)
+    return without(resolved, *unread)
+
+
 def checked_part(schema: type[Schema], values: object, key: str) -> Schema:
     """The dataclass of plain values, which stand below a key.
 

@@ -39,6 +39,13 @@ UNREAD_BY_TASK: dict[str, tuple[str, ...]] = {
     "predict": ("dataset", "reward", "judge", "output", "model.recipe", "rollout.async_judge"),
 }  # fmt: skip
 
+UNREAD_BY_EXPORT = {  # of conf/task/export.yaml, which two scripts share
+    "models": (
+        "model.recipe", "dataset", "trainer", "reward", "judge", "rollout", "evaluation", "seed", "output",
+        "target", "split", "n", "policy", "out",
+    ),
+    "data": ("hub_id", "private"),
+}  # fmt: skip
 UNREAD_BY_MEASURE: dict[str, tuple[str, ...]] = {
     "answers": ("evaluation_judge",),
     "forced_choice": (
@@ -93,6 +100,9 @@ def _reasons(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield from _reasons_of_stage(composed)
     if "task" in composed and composed.task in (*UNREAD_BY_TASK, "show"):
         yield from _reasons_of_task(composed)
+    if "task" in composed and composed.task == "export":
+        kind = "models" if "trainer" in composed else "data"
+        yield from ((key, f"task=export of {kind} does not read it") for key in UNREAD_BY_EXPORT[kind])
     if "rollout" in composed and "weight_sync" in composed.rollout and composed.rollout.weight_sync == "none":
         yield "rollout.sync_folder", "rollout.weight_sync=none sends the server no weights"
     if "reward" in composed and "process" not in composed.reward:

@@ -1,8 +1,18 @@
 """Contracts: the prompt of a question and the parser of its answers, versioned together."""
 
 from pathvlm_r1.contract.asking import Asking, EvaluationContract
+from pathvlm_r1.contract.bare_letter import bare_letter
 from pathvlm_r1.contract.named import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.contract.parsed import MAX_SCORED_CHARACTERS, Parsed
 from pathvlm_r1.contract.think_answer import Contract
 
-__all__ = ["CONTRACTS", "MAX_SCORED_CHARACTERS", "THINK_ANSWER", "Asking", "Contract", "EvaluationContract", "Parsed"]
+__all__ = [
+    "CONTRACTS",
+    "MAX_SCORED_CHARACTERS",
+    "THINK_ANSWER",
+    "Asking",
+    "Contract",
+    "EvaluationContract",
+    "Parsed",
+    "bare_letter",
+]

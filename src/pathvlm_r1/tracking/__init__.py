@@ -30,9 +30,11 @@ from pathvlm_r1.tracking.manifest import (
 )
 from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
+from pathvlm_r1.tracking.pushing import HUB_TOKEN, exported_files, push_export
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
 __all__ = [
+    "HUB_TOKEN",
     "AtomicCheckpointIO",
     "CompletionRow",
     "DataRecord",
@@ -52,6 +54,7 @@ __all__ = [
     "disk_faults_explained",
     "ensure_writable",
     "export_model",
+    "exported_files",
     "file_hash",
     "find_finished",
     "graceful_interrupt",
@@ -60,6 +63,7 @@ __all__ = [
     "model_card",
     "new_manifest",
     "progress_over",
+    "push_export",
     "read_manifest",
     "run_record",
     "say",
