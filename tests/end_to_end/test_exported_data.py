@@ -86,8 +86,10 @@ def test_a_damaged_picture_stops_and_a_question_on_two_copies_of_one_is_asked_on
     (tmp_path / "set" / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     write_pathmmu(tmp_path / "other", questions=1)
     picture = next((tmp_path / "other").rglob("*.png")).read_bytes()
-    for number, damage in enumerate((0, 0, 60)):
-        (tmp_path / "set" / f"{number}.png").write_bytes(picture[: len(picture) - damage])
+    for number in range(3):
+        (tmp_path / "set" / f"{number}.png").write_bytes(picture)
+    damaged = picture[:60] + bytes(20) + picture[80:]  # between its ends, which are looked at when records are read
+    (tmp_path / "set" / "2.png").write_bytes(damaged)
     given = ("task=export", "dataset=jsonl", f"dataset.root={tmp_path / 'set'}", "split=test", "target=llama_factory")
     outcome = entry("data", *given, f"out={tmp_path / 'out'}")
     assert outcome.status == 2

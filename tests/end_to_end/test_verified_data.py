@@ -4,7 +4,10 @@ import json
 
 import pytest
 from distinct_smears import draw_distinct_smears, typed
+from PIL import Image
 from running import entry
+
+from pathvlm_r1.tracking import manifests_below
 
 PHANTOM = ("dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.image_size=28")
 
@@ -91,3 +94,37 @@ def test_what_out_cannot_be_is_refused_before_a_picture_is_opened(smears, tmp_pa
     assert outcome.status == 2
     assert "is a folder; name a file in it" in outcome.stderr
     assert "pictures" not in outcome.stdout
+
+
+def test_a_run_carries_the_hash_of_the_verified_split_and_is_refused_once_that_changed(smears, tmp_path):
+    record = verification(smears, tmp_path)[1]
+    typed_run = (*typed(smears), f"verified={tmp_path / 'defects.json'}", f"output={tmp_path / 'runs'}", "logger=none")
+    trained = entry("train", "stage=sft", "trainer.max_steps=1", *typed_run)
+    assert trained.status == 0, trained.text
+    ((_, manifest),) = manifests_below(tmp_path / "runs")
+    assert manifest.data.hash == record["splits"]["sft"]
+    for path in sorted((smears / "JPEGImages").iterdir()):
+        Image.open(path).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(path)
+    refused = entry("train", "stage=sft", *typed_run)
+    assert refused.status == 2
+    assert "has changed since, or is read with other settings" in refused.stderr
+    assert "python src/data.py task=verify dataset=bccd out=" in refused.stderr
+    assert len(list(manifests_below(tmp_path / "runs"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read as JSON"),
+        ("[]", "not a file of src/data.py task=verify"),
+        ('{"dataset": "phantom", "splits": {}}', "of dataset=phantom, not of bccd"),
+        ('{"dataset": "bccd", "splits": {}}', "split sft of dataset=bccd could not be read then"),
+    ],
+)
+def test_a_file_that_verifies_nothing_of_this_data_is_refused(smears, tmp_path, content, message):
+    path = tmp_path / "record.json"
+    if content is not None:
+        path.write_text(content)
+    outcome = entry("train", "stage=sft", *typed(smears), f"verified={path}", f"output={tmp_path / 'runs'}")
+    assert outcome.status == 2
+    assert message in outcome.stderr

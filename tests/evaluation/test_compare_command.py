@@ -70,7 +70,10 @@ def test_a_task_of_another_program_is_refused_with_those_that_there_are():
     assert "task=evaluate: another script's task; this one has tables, compare" in outcome.stderr
     asked = entry("eval", "task=compare", "a=x", "b=y")
     assert asked.status == 2
-    assert "this one has evaluate, judge_audit, overoptimisation, predict, rescore, rl_readiness" in asked.stderr
+    assert (
+        "this one has evaluate, explain, export, judge_audit, overoptimisation, predict, rescore, rl_readiness"
+        in asked.stderr
+    )
 
 
 def test_a_folder_of_runs_is_no_run(tmp_path, runs):

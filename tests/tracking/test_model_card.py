@@ -46,8 +46,8 @@ def test_it_says_what_was_learned_from_and_what_was_measured():
 
 
 def test_no_path_of_this_machine_is_in_it():
-    parent = ParentRecord(path="/home/me/outputs/sft-s0/export", run="/home/me/outputs/sft-s0", hash="a" * 64)
+    parent = ParentRecord(path="/elsewhere/outputs/sft-s0/export", run="/elsewhere/outputs/sft-s0", hash="a" * 64)
     text = model_card(manifest_of(parent))
     assert "`sft-s0`" in text
-    assert "/home/me" not in text
+    assert "/elsewhere" not in text
     assert "base_model" not in text

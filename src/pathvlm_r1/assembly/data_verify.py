@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pathvlm_r1.assembly.data_reading import verified
 from pathvlm_r1.assembly.out_files import out_file
+from pathvlm_r1.assembly.verified_sets import split_hashes
 from pathvlm_r1.config import Policy, VerifyConfig
 from pathvlm_r1.data.defects import Defect
 from pathvlm_r1.data.errors import MAX_LISTED
@@ -45,11 +46,12 @@ def status_of(policy: Policy, result: Verified) -> int:
 
 
 def as_json(config: VerifyConfig, result: Verified) -> dict[str, object]:
-    """All defects and warnings, with the counts and the hash of what is left."""
+    """All defects and warnings, with the counts, the hash of what is left, and that of each split as runs carry it."""
     return {
         "dataset": config.dataset.name,
         "policy": config.policy,
         "hash": result.hash,
+        "splits": split_hashes(config.dataset),
         "counts": counts_of(result),
         "defects": [asdict(defect) for defect in result.defects],
         "warnings": [asdict(defect) for defect in result.warnings],

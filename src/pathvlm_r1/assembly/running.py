@@ -31,6 +31,7 @@ from pathvlm_r1.assembly.processes import (
 from pathvlm_r1.assembly.recording import logger_of, manifest_of, recorded_config, run_name
 from pathvlm_r1.assembly.sample_tables import SampleTables
 from pathvlm_r1.assembly.training import Training, build_training
+from pathvlm_r1.assembly.verified_sets import require_verified
 from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, MixtureConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.reward import JudgeError
@@ -190,7 +191,11 @@ def _training_samples(config: TrainConfig) -> list[Sample]:
     split = "sft" if isinstance(config.stage, PretrainConfig) else config.stage.split
     if isinstance(config.dataset, MixtureConfig):
         refuse_unjudged(config, mixture_sources(config.dataset))
-    return load_samples(config.dataset, split)
+    samples = load_samples(config.dataset, split)
+    if config.verified is not None:
+        require_verified(config.verified, config.dataset, split, samples)
+        require_verified(config.verified, config.dataset, "validation", load_samples(config.dataset, "validation"))
+    return samples
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ from pathvlm_r1.config.measures import require_evaluation_judge
 from pathvlm_r1.config.model import EMBEDDED, RANDOM_6M, AdapterConfig, FullConfig, ModelConfig
 from pathvlm_r1.config.objective import ObjectiveConfig
 from pathvlm_r1.config.reward import RewardConfig
-from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text
+from pathvlm_r1.config.rules import (
+    ConfigError,
+    require,
+    require_positive,
+    require_seed,
+    require_text,
+    require_text_if_any,
+)
 from pathvlm_r1.config.splits import OpenSplit, ScoredSplit
 from pathvlm_r1.config.stage import GRPOConfig, PretrainConfig, SFTConfig, StageConfig
 from pathvlm_r1.config.typed import Keys, checked, without
@@ -94,6 +101,7 @@ class TrainConfig:
     logger: LoggerConfig
     seed: int
     output: str
+    verified: str | None
     resume: str | None
 
     @classmethod
@@ -104,6 +112,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require_seed(self.seed, "seed")
         require_text(self.output, "output")
+        require_text_if_any(self.verified, "verified")
         _require_trainer(self.trainer)
         if isinstance(self.stage, PretrainConfig):
             require(self.model.name == "nano", "model", self.model.name, "stage=pretrain needs nano")
