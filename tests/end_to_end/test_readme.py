@@ -98,7 +98,7 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
 def test_the_command_for_a_published_set_runs_on_a_folder_of_its_form(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_pathmmu(tmp_path / "PathMMU", questions=2)
-    ((name, rest),) = [(name, rest) for name, rest in COMMANDS if name == "eval" and "dataset.root=" in rest]
+    ((name, rest),) = [one for one in COMMANDS if one == ("eval", "dataset=pathmmu dataset.root=PathMMU")]
     outcome = entry(name, *shlex.split(rest), "model.max_completion_tokens=8", "evaluation.replicates=50")
     assert outcome.status == 0, outcome.text
     assert "dataset=pathmmu says nothing of reasoning: judge=oracle gives it no process score" in outcome.text
