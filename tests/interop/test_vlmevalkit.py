@@ -62,7 +62,7 @@ def kit():
     try:
         return importlib.import_module("vlmeval.vlm").Qwen2VLChat, importlib.import_module("vlmeval.utils").can_infer
     except ImportError as fault:
-        pytest.skip(f"VLMEvalKit is not installed here: {fault}")
+        pytest.skip(f"VLMEvalKit is not installed here, pip install ms-vlmeval: {fault}")
 
 
 @pytest.mark.slow
