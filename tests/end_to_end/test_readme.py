@@ -55,7 +55,8 @@ def shortening(name: str, arguments: str) -> tuple[str, ...]:
     """What makes a command for the embedded model quick."""
     special = {
         "task=rescore run=": (), "task=rescore completions=": TINY_DATA[:2],
-        "task=judge_audit run=": ("n=4", "repeats=2", "replicates=50"), "task=predict": TINY_DATA[2:],
+        "task=judge_audit run=": ("n=4", "repeats=2", "replicates=50"), "task=judge_audit completions=": TINY_DATA[:2],
+        "task=predict": TINY_DATA[2:],
         "dataset=phantom_ct": ("dataset.splits.test=6", "raise_cap_to=null"), "evaluation=forced": TINY_DATA[:2],
         "task=explain": (TINY_DATA[0], "n=2", "masks=4", "shifts=1", "overlays=1", "replicates=50"),
         "task=rl_readiness": (*TINY_DATA[:1], "n=4", "group_size=2", "replicates=50"),
