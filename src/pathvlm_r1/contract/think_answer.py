@@ -15,11 +15,11 @@ from pathvlm_r1.contract.parsed import MAX_SCORED_CHARACTERS, UNREAD, Parsed
 from pathvlm_r1.contract.tags import is_framed
 from pathvlm_r1.data import LETTERS, Sample
 
-_SUFFIX = (
+SUFFIX = (
     "First write your reasoning between <think> and </think>, "
     "then the letter of the right option between <answer> and </answer>."
 )
-_OPEN_SUFFIX = (
+OPEN_SUFFIX = (
     "First write your reasoning between <think> and </think>, "
     "then the answer in a few words between <answer> and </answer>."
 )
@@ -44,8 +44,8 @@ class Contract:
     def prompt(self, sample: Sample) -> str:
         """The user's turn, without the image."""
         if sample.is_open:
-            return f"{sample.question}\n{_OPEN_SUFFIX}"
-        return f"{sample.question}\nOptions:\n{lettered(sample, '{letter}) {text}')}\n{_SUFFIX}"
+            return f"{sample.question}\n{OPEN_SUFFIX}"
+        return f"{sample.question}\nOptions:\n{lettered(sample, '{letter}) {text}')}\n{SUFFIX}"
 
     def target(self, sample: Sample) -> str:
         """The reference completion that SFT learns."""

@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-TASK_MODULE = Path(__file__).with_name("lmms_eval_task.py")  # is copied as it stands: lmms-eval imports nothing of ours
+from pathvlm_r1.contract import OPEN_SUFFIX, SUFFIX
 
-_INSTRUCTION = (
-    "\nFirst write your reasoning between <think> and </think>, then the answer, of several options the letter alone, "
-    "between <answer> and </answer>."
-)
+TASK_MODULE = Path(__file__).with_name("lmms_eval_task.py")  # is copied as it stands: lmms-eval imports nothing of ours
 
 
 def lmms_eval_task(name: str, data: Path, split: str) -> str:
@@ -46,7 +43,8 @@ reasoning_tags: none  # the answer stands in tags of its own, and is read from t
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
-    post_prompt: {json.dumps(_INSTRUCTION)}
+    post_prompt: {json.dumps(f"{chr(10)}{SUFFIX}")}
+    open_post_prompt: {json.dumps(f"{chr(10)}{OPEN_SUFFIX}")}
 metric_list:
   - metric: accuracy
     aggregation: mean

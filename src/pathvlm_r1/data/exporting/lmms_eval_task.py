@@ -22,10 +22,14 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
 
 
 def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, str] | None = None) -> str:
-    """The question with its options, between what the YAML file puts before and behind it."""
-    around = lmms_eval_specific_kwargs or {}
+    """The question with its options as training asks it, between what the YAML file puts before and behind it."""
+    around, choices = lmms_eval_specific_kwargs or {}, doc["choices"]
     text = doc["problem"].replace("<image>", "").strip()
-    return f"{around.get('pre_prompt', '')}{text}{around.get('post_prompt', '')}"
+    if len(choices) == 1:
+        return f"{around.get('pre_prompt', '')}{text}{around.get('open_post_prompt', '')}"
+    listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+    question = text.removesuffix(listed)
+    return f"{around.get('pre_prompt', '')}{question}Options:\n{listed}{around.get('post_prompt', '')}"
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
