@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pathvlm_r1.data.errors import DatasetError
-
-TOKEN = "HF_TOKEN"  # noqa: S105  the environment variable that holds it
+from pathvlm_r1.tracking import HUB_TOKEN
 
 
 def download(hub_id: str, revision: str, files: Sequence[str], folder: Path) -> None:
@@ -28,7 +27,7 @@ def download(hub_id: str, revision: str, files: Sequence[str], folder: Path) -> 
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of its requests, under the name that stays
 
-    token = os.environ.get(TOKEN)
+    token = os.environ.get(HUB_TOKEN)
     try:
         snapshot_download(
             hub_id, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=list(files) or None,
@@ -37,13 +36,13 @@ def download(hub_id: str, revision: str, files: Sequence[str], folder: Path) -> 
     except GatedRepoError as fault:
         raise DatasetError(
             f"source={hub_id}: is gated; accept its conditions at https://huggingface.co/datasets/{hub_id}, and give "
-            f"the token of the account that did in the environment variable {TOKEN}"
+            f"the token of the account that did in the environment variable {HUB_TOKEN}"
         ) from fault
     except (RepositoryNotFoundError, RevisionNotFoundError) as fault:
         kind = "no such commit of it" if isinstance(fault, RevisionNotFoundError) else "no such dataset"
         raise DatasetError(
             f"source={hub_id}: the hub has {kind}, or shows it only to some: check the id and revision={revision}, and "
-            f"give a token in {TOKEN} if it is private"
+            f"give a token in {HUB_TOKEN} if it is private"
         ) from fault
     except (httpx.HTTPError, OSError, ValueError) as fault:
         raise DatasetError(

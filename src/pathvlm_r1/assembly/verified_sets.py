@@ -1,4 +1,7 @@
-"""The tie between a set that was verified and the runs on it: the hashes of its splits, as manifests have them."""
+"""The tie between a set that was verified and the runs on it: the hashes of its splits, as manifests have them.
+
+They are of all texts and of the first pictures alone (`HASHED_PICTURES`), so that a run need not open every one.
+"""
 
 from __future__ import annotations
 
