@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from served import served
 
 HUB_ID, COMMIT = "owner/name", "0123456789abcdef0123456789abcdef01234567"
 
@@ -85,15 +86,8 @@ def fake_hub(hub: FakeHub) -> Iterator[FakeHub]:
     """Serve it while the block lasts."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.hub = hub
-    hub.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(server) as hub.address:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def digest(content: bytes) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from served import served
 
 TOKEN, READ_ONLY, COMMIT = "hf_writer", "hf_reader", "0123456789abcdef0123456789abcdef01234567"
 
@@ -83,12 +84,5 @@ def model_hub() -> Iterator[ModelHub]:
     """Serve one while the block lasts."""
     hub, server = ModelHub(), ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.hub = hub
-    hub.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(server) as hub.address:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
