@@ -43,13 +43,15 @@ def _write_sheet(config: DataConfig) -> None:
 
 
 def _spread(samples: Sequence[Sample], n: int) -> list[Sample]:
-    """The first `n` questions, each on pictures of its own while there are such."""
-    asked: Counter[str] = Counter()
-    rounds = []
-    for sample in samples:
-        rounds.append(asked[sample.image_id])
-        asked[sample.image_id] += 1
-    return [samples[index] for index in sorted(range(len(samples)), key=lambda index: rounds[index])[:n]]
+    """The first `n` questions that show as many pictures as there are, and on these as many kinds of question."""
+    left, chosen = list(samples), list[Sample]()
+    images, kinds = Counter[str](), Counter[str]()
+    while left and len(chosen) < n:
+        rarest = min(range(len(left)), key=lambda i: (images[left[i].image_id], kinds[left[i].question_type]))
+        chosen.append(left.pop(rarest))
+        images[chosen[-1].image_id] += 1
+        kinds[chosen[-1].question_type] += 1
+    return chosen
 
 
 def _write_lines(config: DataConfig) -> None:
