@@ -61,6 +61,14 @@ def test_the_prompts_stand_beside_the_sheet_for_the_model_that_is_asked_for(tmp_
     assert text.count("scaled to 56 x 56 (model.max_pixels=3136), grid 1 x 4 x 4 of patches, 4 tokens") == 2
 
 
+def test_a_sheet_shows_other_pictures_and_other_kinds_before_a_second_of_one(bccd_root, tmp_path):
+    outcome = entry("data", "dataset=bccd", f"dataset.root={bccd_root}", "n=9", f"out={tmp_path / 'a.png'}")
+    assert outcome.status == 0, outcome.text
+    asked = re.findall(r"^bccd (\w+)/(\w+)$", (tmp_path / "a.prompts.txt").read_text(), flags=re.MULTILINE)
+    assert len({picture for picture, _ in asked[:6]}) == 6
+    assert {kind for _, kind in asked[:3]} == {"comparison", "platelets", "red_cells"}
+
+
 def test_a_model_without_a_processor_and_lines_that_show_no_prompt_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
         prompts_text(model(checkpoint=str(tmp_path / "none")), {})

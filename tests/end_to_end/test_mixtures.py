@@ -1,11 +1,14 @@
 """`dataset=mixture` in whole runs: what is drawn, what is told of each source, and what is refused."""
 
 import json
+import re
+import shlex
 
 import pytest
 from drawn_tables import write_pathvqa
 from running import (
     LIGHTNING_WARNINGS,
+    ROOT,
     TINY,
     TINY_GRPO,
     composed,
@@ -28,6 +31,14 @@ MIXTURE = (
     f"dataset.sources.phantom_ct.change={{splits: {SPLITS}, image_size: 56}}",
 )  # fmt: skip
 SHORT = (*(one for one in TINY if not one.startswith("dataset.")), *TINY_GRPO, "stage.init=base")
+SHORT_SFT = (
+    "stage.rows_per_step=4",
+    "stage.rows_per_forward=4",
+    "stage.validation_every=2",
+    "model.max_completion_tokens=16",
+)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    python src/train\.py (.* dataset=mixture .*)$", README, flags=re.MULTILINE)
 
 
 def samples(split, *typed):
@@ -70,6 +81,25 @@ def test_a_run_tells_how_often_every_source_was_drawn_and_what_it_earned(tmp_pat
             totals = [line["total"] for line in now if line["sample_id"].startswith(f"{name}/")]
             if totals:
                 assert float(row[f"mixture/{name}/reward"]) == pytest.approx(sum(totals) / len(totals))
+
+
+def test_there_are_two_commands_of_mixtures_in_the_readme():
+    assert len(COMMANDS) == 2
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_command_of_the_readme_trains_on_its_mixture(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    write_pathvqa(tmp_path / "path-vqa")
+    outcome = entry("train", *shlex.split(arguments), *MIXTURE[1:], *SHORT_SFT, "logger=csv", "trainer.max_steps=2")
+    assert outcome.status == 0, outcome.text
+    ((run, manifest),) = runs_below(tmp_path / "outputs")
+    assert manifest.measured["optimiser_steps"] == 2
+    shown = {
+        key.split("/")[1] for row in metrics(run) for key, value in row.items() if value and key.startswith("mixture/")
+    }
+    assert shown == {"phantom", "phantom_ct"} | ({"pathvqa"} if "pathvqa" in arguments else set())
 
 
 @pytest.mark.slow

@@ -42,6 +42,11 @@ def test_there_are_commands_for_every_entry_point():
     assert {name for name, _ in COMMANDS} == {path.stem for path in (ROOT / "src").glob("*.py")}
 
 
+def test_no_command_is_indented_otherwise_and_escapes_these_tests():
+    indented = [line for line in README.splitlines() if re.match(r"[ \t]+(\w+=\S+ )*python3? src/", line)]
+    assert [line for line in indented if not re.match(r" {4}(PYTHONPATH=\. )?python src/\w+\.py \S", line)] == []
+
+
 @pytest.mark.parametrize(("name", "arguments"), COMMANDS, ids=[f"{name} {rest}" for name, rest in COMMANDS])
 def test_a_command_composes_and_all_that_it_types_is_read(name, arguments):
     named = arguments.replace("<run>", "20260711-093000-sft").replace("<other>", "20260711-103000-grpo")
@@ -79,7 +84,8 @@ def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, m
     runs = runs_below(tmp_path / "outputs")
     assert [manifest.arm for _, manifest in runs] == ["sft", "grpo"], "GRPO found its parent"
     for name, rest in COMMANDS:
-        elsewhere = ("dataset.root=", "task=fetch", "judge_quality", "hub_id=")  # files, a language model, the hub
+        # files, runs on files, a language model, the hub
+        elsewhere = ("dataset.root=", "outputs/bccd", "task=fetch", "judge_quality", "hub_id=")
         if name == "train" or any(part in rest for part in elsewhere):
             continue
         if "completions=completions.jsonl" in rest:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pathvlm_r1.assembly.datasets import load_samples, named_dataset
 from pathvlm_r1.assembly.shown_prompts import prompts_text
 from pathvlm_r1.config import BCCDConfig, DataConfig, PhantomConfig
 from pathvlm_r1.contract import Contract
+from pathvlm_r1.data import Sample
 from pathvlm_r1.data.contact_sheet import modality_sheet
 from pathvlm_r1.tracking import write_atomically, write_text
 
@@ -31,13 +33,25 @@ def show(config: DataConfig) -> None:
 def _write_sheet(config: DataConfig) -> None:
     """The pictures of a dataset and of those out of its domain, with questions, answers and findings; the prompts."""
     datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
-    shown = {dataset.name: load_samples(dataset, config.split)[: config.n] for dataset in datasets}
+    shown = {dataset.name: _spread(load_samples(dataset, config.split), config.n) for dataset in datasets}
     out = Path(config.out or SHEET)
     prompts = out.with_suffix(".prompts.txt")
     text, sheet = prompts_text(config.model, shown), modality_sheet(shown)
     write_atomically(out, lambda partial: sheet.save(partial, format="PNG", optimize=True))
     write_text(prompts, text)
     sys.stdout.write(f"{out}: {config.split} of {', '.join(shown)}\n{prompts}: as {config.model.name} is asked\n")
+
+
+def _spread(samples: Sequence[Sample], n: int) -> list[Sample]:
+    """The first `n` questions that show as many pictures as there are, and on these as many kinds of question."""
+    left, chosen = list(samples), list[Sample]()
+    images, kinds = Counter[str](), Counter[str]()
+    while left and len(chosen) < n:
+        rarest = min(range(len(left)), key=lambda i: (images[left[i].image_id], kinds[left[i].question_type]))
+        chosen.append(left.pop(rarest))
+        images[chosen[-1].image_id] += 1
+        kinds[chosen[-1].question_type] += 1
+    return chosen
 
 
 def _write_lines(config: DataConfig) -> None:
