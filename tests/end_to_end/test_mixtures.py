@@ -111,6 +111,32 @@ def test_weights_and_numbers_of_sources_are_checked():
         assert message in str(caught.value)
 
 
+def test_a_mixture_is_divided_by_the_split_files_of_its_sources_alone(tmp_path):
+    root, file = write_pathvqa(tmp_path / "set"), tmp_path / "split.json"
+    divided = entry("data", "task=split", "dataset=pathvqa", f"dataset.root={root}", "keys=[content]", f"out={file}")
+    assert divided.status == 0, divided.text
+    ids = {f"pathvqa/{one}" for one in json.loads(file.read_text())["roles"]["train_sft"]}
+    assert ids
+    for typed in (
+        (f"+dataset.sources.pathvqa={{weight: 1, change: {{root: {root}, split_file: {file}}}}}",),
+        (
+            f"+dataset.sources.pathvqa={{weight: 1, change: {{root: {root}}}}}",
+            f"+dataset.sources.pathvqa.change.split_file={file}",
+        ),
+    ):
+        assert {one.sample_id for one in samples("sft", *typed) if one.source == "pathvqa"} == ids
+
+
+@pytest.mark.parametrize("typed", [("task=split", "out=split.json"), ("task=verify", "dataset.split_file=split.json")])
+def test_a_mixture_is_not_divided_as_a_whole(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    outcome = entry("data", "dataset=mixture", *typed)
+    assert outcome.status == 2
+    assert "a mixture is divided source by source" in outcome.stderr
+    assert "split_file within dataset.sources.<source>.change" in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_oracle_is_refused_where_a_source_has_no_findings(tmp_path):
     write_pathvqa(tmp_path / "set")
     source = f"+dataset.sources.pathvqa={{weight: 1, change: {{root: {tmp_path / 'set'}}}}}"
