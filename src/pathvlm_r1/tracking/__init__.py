@@ -15,7 +15,7 @@ from pathvlm_r1.tracking.files import (
     write_text,
 )
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
-from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
+from pathvlm_r1.tracking.loggers import CompletionRow, LoggedOnce, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
     DataRecord,
     Manifest,
@@ -40,6 +40,7 @@ __all__ = [
     "DataRecord",
     "Interrupt",
     "LastCheckpoint",
+    "LoggedOnce",
     "Manifest",
     "ParentRecord",
     "RunFolder",
