@@ -16,8 +16,8 @@ from pathvlm_r1.stages.credit import LearntRollout
 class SourceCallback(Callback):  # type: ignore[misc]
     """Logs `mixture/<source>/…` after every optimiser step or rollout, over all processes.
 
-    `share` is that of the run so far, also of one that goes on; `reward` and `accuracy` are of a rollout, and of none in
-    which the source was not drawn.
+    `share` is that of the run so far, also of one that goes on; `reward` and `accuracy` are of a rollout that drew the
+    source.
 
     Args:
         names: of the sources, in order.
