@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -17,7 +17,7 @@ from pathvlm_r1.assembly.roles import load_published, read_published
 from pathvlm_r1.config import SEALED, BCCDConfig, ConfigError, DatasetConfig, MixtureConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
-from pathvlm_r1.data.bccd import load_bccd
+from pathvlm_r1.data.bccd import load_bccd, read_bccd
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.phantom import PhantomSource
@@ -60,16 +60,22 @@ def _samples(dataset: DatasetConfig, split: str) -> list[Sample]:
         )
     if not isinstance(dataset, PhantomConfig | BCCDConfig):
         return load_published(dataset, split)
-    shares = {
-        style.value: dataset.style_shares[style.value] for style in Style
-    }  # a manifest sorts keys; draws go by order
     if isinstance(dataset, BCCDConfig):
-        return load_bccd(
-            Path(dataset.root).expanduser(), split=split, seed=dataset.seed, style_shares=shares,
-            rl_share=dataset.rl_share,
-        )  # fmt: skip
-    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, shares)
+        return load_bccd(split=split, **_of_bccd(dataset))
+    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, _style_shares(dataset))
     return source.samples(split, dataset.splits[split])
+
+
+def _of_bccd(dataset: BCCDConfig) -> dict[str, Any]:
+    """What its reader is told of every split."""
+    return {
+        "root": Path(dataset.root).expanduser(), "seed": dataset.seed, "style_shares": _style_shares(dataset),
+        "rl_share": dataset.rl_share,
+    }  # fmt: skip
+
+
+def _style_shares(dataset: PhantomConfig | BCCDConfig) -> dict[str, float]:
+    return {style.value: dataset.style_shares[style.value] for style in Style}  # a manifest sorts; draws go by order
 
 
 def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
@@ -81,7 +87,9 @@ def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
     if isinstance(dataset, MixtureConfig):
         sources = mixture_sources(dataset)
         return mixed_results({name: read_dataset(source) for name, source in sources.items()}, dataset.name)
-    if isinstance(dataset, PhantomConfig | BCCDConfig):
+    if isinstance(dataset, BCCDConfig):  # whose damaged photographs are named one by one, so that none ends it here
+        return {role: ReadResult(read_bccd(split=role, **_of_bccd(dataset)).samples, []) for role in get_args(Split)}
+    if isinstance(dataset, PhantomConfig):
         return {role: ReadResult(load_samples(dataset, role), []) for role in get_args(Split)}
     return read_published(dataset)
 

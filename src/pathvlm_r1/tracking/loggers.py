@@ -42,7 +42,7 @@ class CompletionRow:
 
 
 class LoggedOnce(Callback):  # type: ignore[misc]
-    """Lets a metric stand at the step at which it was measured; Lightning alone would write it at all later ones too."""
+    """Lets a metric stand at the step at which it was measured; Lightning alone writes it at all later ones too."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch
