@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pathvlm_r1.assembly.readers import official_splits, read_split
-from pathvlm_r1.config import SEALED, PathMMUConfig, PublishedConfig
+from pathvlm_r1.config import SEALED, BCCDConfig, DatasetConfig, PathMMUConfig, PhantomConfig, PublishedConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
@@ -145,14 +145,30 @@ def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResul
     return _without_shared(ReadResult([by_id[one] for one in ids if one in by_id], defects), elsewhere)
 
 
-def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
-    """The ids of the role, and those of all the others."""
+def roles_in_file(dataset: DatasetConfig) -> dict[str, list[str]]:
+    """Role -> the ids that `dataset.split_file` gives it; nothing where there is no such file.
+
+    Raises:
+        DatasetError: the file cannot be read, or is none of that kind.
+    """
+    if isinstance(dataset, PhantomConfig | BCCDConfig) or dataset.split_file is None:
+        return {}
+    return _read_roles(Path(dataset.split_file).expanduser())
+
+
+def _read_roles(path: Path) -> dict[str, list[str]]:
     content = read_json(path)
     roles = content.get("roles") if isinstance(content, dict) else None
     if not isinstance(roles, dict) or not all(_is_id_list(ids) for ids in roles.values()):
         raise DatasetError(
             f'dataset.split_file {path}: not {{"roles": {{role: [ids]}}}}. Make it with `src/data.py task=split`.'
         )
+    return roles
+
+
+def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
+    """The ids of the role, and those of all the others."""
+    roles = _read_roles(path)
     name = role if role in roles else ROLE_IN_FILE.get(role, role)
     if name not in roles:
         is_sealed = role == "test" and SEALED in roles
