@@ -61,6 +61,13 @@ def test_the_prompts_stand_beside_the_sheet_for_the_model_that_is_asked_for(tmp_
     assert text.count("scaled to 56 x 56 (model.max_pixels=3136), grid 1 x 4 x 4 of patches, 4 tokens") == 2
 
 
+def test_a_sheet_without_a_name_of_its_own_gets_the_configured_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = entry("data", "dataset=phantom_ct", "n=1", "sheet=ct.png")
+    assert outcome.status == 0, outcome.text
+    assert {path.name for path in tmp_path.iterdir()} == {"ct.png", "ct.prompts.txt"}
+
+
 def test_a_model_without_a_processor_and_lines_that_show_no_prompt_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
         prompts_text(model(checkpoint=str(tmp_path / "none")), {})
