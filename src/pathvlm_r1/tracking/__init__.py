@@ -30,7 +30,7 @@ from pathvlm_r1.tracking.manifest import (
 )
 from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
-from pathvlm_r1.tracking.pushing import HUB_TOKEN, exported_files, push_export
+from pathvlm_r1.tracking.pushing import HUB_TOKEN, push_export
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
 __all__ = [
@@ -55,7 +55,6 @@ __all__ = [
     "disk_faults_explained",
     "ensure_writable",
     "export_model",
-    "exported_files",
     "file_hash",
     "find_finished",
     "graceful_interrupt",
