@@ -9,8 +9,10 @@ from composing import composed
 from drawn_sets import write_pathmmu
 from omegaconf import OmegaConf
 
-from pathvlm_r1.assembly import load_samples
+from pathvlm_r1.assembly import load_samples, roles
 from pathvlm_r1.assembly.datasets import read_dataset
+from pathvlm_r1.assembly.readers import read_split
+from pathvlm_r1.assembly.verified_sets import split_hashes
 from pathvlm_r1.config import DataConfig
 from pathvlm_r1.data.errors import DatasetError
 
@@ -130,6 +132,15 @@ def test_a_split_file_that_does_not_fit_is_refused(root, tmp_path, roles, messag
     with pytest.raises(DatasetError) as caught:
         load_samples(dataset(root, split_file=split_file(tmp_path, **roles)), "sft")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [{}, {"expected_records": 3 * TINY}])
+def test_a_split_is_read_once_for_the_hashes_of_all_roles(root, monkeypatch, values):
+    read = []
+    monkeypatch.setattr(roles, "read_split", lambda given, split: read.append(split) or read_split(given, split))
+    chosen = dataset(root, **values)
+    assert set(split_hashes(chosen)) == {"validation", "test"}
+    assert sorted(read) == ["test", "test_tiny", "val"]
 
 
 def test_another_number_of_records_than_expected_is_refused(root):

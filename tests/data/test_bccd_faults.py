@@ -57,6 +57,18 @@ def test_faults_of_lists_pictures_and_annotations_are_listed_together(broken):
         assert re.search(expected, message), expected
 
 
+def test_photographs_that_are_cut_off_are_refused_together_where_the_split_asks_about_them(broken):
+    asked = {sample.images[0].path for sample in load(broken)}
+    cut = sorted(asked)[:2]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(DatasetError) as caught:
+        load(broken)
+    assert "2 faults" in str(caught.value)
+    assert all(f"{path}: truncated" in str(caught.value) for path in cut)
+    assert not asked & {sample.images[0].path for sample in load(broken, "validation")}
+
+
 def test_an_answer_that_no_photograph_has_is_named_with_its_split(broken):
     for path in (broken / "Annotations").iterdir():
         path.write_text(path.read_text().replace("Platelets", "WBC"))

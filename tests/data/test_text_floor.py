@@ -31,6 +31,11 @@ def test_the_option_that_was_most_often_right_is_chosen_whatever_its_letter():
     assert text_only_floor(train, test).option_text == pytest.approx(2 / 3)
 
 
+def test_copies_of_a_text_are_one_whatever_their_case_spaces_and_final_stop():
+    train, test = [sample(("Adenoma  .", "cyst"), "A")], [sample(("cyst", "adenoma"), "B")]
+    assert text_only_floor(train, test).option_text == 1
+
+
 def test_the_majority_letter_is_chosen_whatever_its_text():
     train = [sample(("x", "y"), "B"), sample(("x", "y"), "B"), sample(("x", "y"), "A")]
     test = [sample(("p", "q"), "B"), sample(("p", "q"), "A"), sample(("p", "q"), "B"), sample(("p", "q"), "B")]

@@ -50,6 +50,8 @@ TINY = (
     "model.recipe.grpo.validation_every=4",
 )
 TINY_GRPO = ("stage=grpo", "stage.group_size=4", "stage.temperature=1.5", "trainer.max_steps=2")
+SMALL = "change={splits: {sft: 6, rl: 4, validation: 4, test: 6}, image_size: 56}"
+MIXTURE = ("dataset=mixture", f"dataset.sources.phantom.{SMALL}", f"dataset.sources.phantom_ct.{SMALL}")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def composed(name: str, *overrides: str):
     """As `python src/<name>.py <overrides>` composes it."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose(name, list(overrides))
+
+
+def of_mixture(*typed: str) -> tuple[str, ...]:
+    """The same of a small mixture."""
+    return (*(one for one in typed if not one.startswith("dataset.")), *MIXTURE)
 
 
 def trained(output: Path, *overrides: str) -> RunFolder:

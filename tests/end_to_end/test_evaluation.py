@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 from PIL import Image
-from running import LIGHTNING_WARNINGS, TINY_DATA, TINY_GRPO, command, evaluated, runs_below, trained
+from running import LIGHTNING_WARNINGS, TINY_DATA, TINY_GRPO, command, entry, evaluated, runs_below, trained
 
 from pathvlm_r1.assembly import scoring
 from pathvlm_r1.evaluation import Prediction
@@ -41,6 +41,19 @@ def output(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(output, few_questions):  # noqa: ARG001  out of domain
     return evaluated(f"runs={output}")
+
+
+def test_runs_of_two_recipes_are_named_before_a_checkpoint_answers_and_again_by_the_report(tmp_path):
+    folders = [trained(tmp_path, "stage=sft", f"stage.learning_rate={rate}").path for rate in (1e-3, 1e-4)]
+    small = ("dataset.splits={sft: 6, rl: 4, validation: 4, test: 6}", "dataset.out_of_domain=[]")
+    outcome = entry("eval", f"runs={tmp_path}", *small, "raise_cap_to=null", "evaluation.replicates=50")
+    assert outcome.status == 0, outcome.text
+    assert outcome.stdout.startswith(f"src/report.py will make no table of runs={tmp_path}: runs of one arm and seed ")
+    refused = entry("report", f"runs={tmp_path}", "replicates=50")
+    assert refused.status == 2
+    for said in (outcome.stdout, refused.stderr):
+        assert f"sft, seed 0: {', '.join(map(str, folders))} (stage.learning_rate=0.001|0.0001)" in said
+        assert "move the others to another folder" in said
 
 
 def arms(output):

@@ -8,6 +8,7 @@ import pytest
 from drawn_tables import write_pathvqa
 from running import (
     LIGHTNING_WARNINGS,
+    MIXTURE,
     ROOT,
     TINY,
     TINY_GRPO,
@@ -15,6 +16,7 @@ from running import (
     entry,
     interrupted_in_batch,
     metrics,
+    of_mixture,
     resumed,
     runs_below,
 )
@@ -25,12 +27,7 @@ from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunInterrupted
 
 pytestmark = LIGHTNING_WARNINGS
-SPLITS = "{sft: 6, rl: 4, validation: 4, test: 6}"
-MIXTURE = (
-    "dataset=mixture", f"dataset.sources.phantom.change={{splits: {SPLITS}, image_size: 56}}",
-    f"dataset.sources.phantom_ct.change={{splits: {SPLITS}, image_size: 56}}",
-)  # fmt: skip
-SHORT = (*(one for one in TINY if not one.startswith("dataset.")), *TINY_GRPO, "stage.init=base")
+SHORT = (*of_mixture(*TINY), *TINY_GRPO, "stage.init=base")
 SHORT_SFT = (
     "stage.rows_per_step=4",
     "stage.rows_per_forward=4",
@@ -46,7 +43,7 @@ def samples(split, *typed):
 
 
 def trained(output):
-    return train(composed("train", *MIXTURE, *SHORT, f"output={output}"), Launch())
+    return train(composed("train", *SHORT, f"output={output}"), Launch())
 
 
 def sources(run):
@@ -79,8 +76,8 @@ def test_a_run_tells_how_often_every_source_was_drawn_and_what_it_earned(tmp_pat
         now = logged[len(logged) * (drawn - 2) // 4 : len(logged) * drawn // 4]
         for name in ("phantom", "phantom_ct"):
             totals = [line["total"] for line in now if line["sample_id"].startswith(f"{name}/")]
-            if totals:
-                assert float(row[f"mixture/{name}/reward"]) == pytest.approx(sum(totals) / len(totals))
+            written = row[f"mixture/{name}/reward"]
+            assert (float(written) == pytest.approx(sum(totals) / len(totals))) if totals else written == ""
 
 
 def test_there_are_two_commands_of_mixtures_in_the_readme():
@@ -139,6 +136,32 @@ def test_weights_and_numbers_of_sources_are_checked():
         with pytest.raises(ConfigError) as caught:
             TrainConfig.checked(composed("train", "dataset=mixture", typed))
         assert message in str(caught.value)
+
+
+def test_a_mixture_is_divided_by_the_split_files_of_its_sources_alone(tmp_path):
+    root, file = write_pathvqa(tmp_path / "set"), tmp_path / "split.json"
+    divided = entry("data", "task=split", "dataset=pathvqa", f"dataset.root={root}", "keys=[content]", f"out={file}")
+    assert divided.status == 0, divided.text
+    ids = {f"pathvqa/{one}" for one in json.loads(file.read_text())["roles"]["train_sft"]}
+    assert ids
+    for typed in (
+        (f"+dataset.sources.pathvqa={{weight: 1, change: {{root: {root}, split_file: {file}}}}}",),
+        (
+            f"+dataset.sources.pathvqa={{weight: 1, change: {{root: {root}}}}}",
+            f"+dataset.sources.pathvqa.change.split_file={file}",
+        ),
+    ):
+        assert {one.sample_id for one in samples("sft", *typed) if one.source == "pathvqa"} == ids
+
+
+@pytest.mark.parametrize("typed", [("task=split", "out=split.json"), ("task=verify", "dataset.split_file=split.json")])
+def test_a_mixture_is_not_divided_as_a_whole(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    outcome = entry("data", "dataset=mixture", *typed)
+    assert outcome.status == 2
+    assert "a mixture is divided source by source" in outcome.stderr
+    assert "split_file within dataset.sources.<source>.change" in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_oracle_is_refused_where_a_source_has_no_findings(tmp_path):

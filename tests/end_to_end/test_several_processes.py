@@ -12,14 +12,17 @@ from running import (
     TINY_GRPO,
     TINY_SFT,
     command,
+    composed,
     exported,
     last_weights,
     metrics,
+    of_mixture,
     runs_below,
     started,
     trained,
 )
 
+from pathvlm_r1.assembly import Launch, train
 from pathvlm_r1.config import ConfigError
 from pathvlm_r1.evaluation import read_log
 from pathvlm_r1.tracking import read_manifest
@@ -68,6 +71,34 @@ def test_two_processes_follow_grpo_in_one_run_from_the_parent_that_is_there(tmp_
     (summary,) = [line for line in said.splitlines() if "first 2 steps: groups all wrong" in line]
     assert re.search(r"within (all|\d of) 4 groups", summary), "two steps of one prompt for each of the two processes"
     assert all(tensor.isfinite().all() for tensor in last_weights(run).values())
+
+
+@pytest.mark.slow
+def test_shares_of_a_mixture_are_those_of_all_processes_and_a_validation_stands_where_it_was(tmp_path):
+    longer = (*of_mixture(*TINY_SFT), *SFT, "stage.max_steps=5", "stage.validation_every=2")
+    two, _ = trained_by_two(tmp_path, *longer)
+    one = train(composed("train", *longer, f"output={tmp_path / 'one'}"), Launch())
+    for name in ("mixture/phantom/share", "mixture/phantom_ct/share", "validation/source/phantom/accuracy"):
+        assert [row[name] for row in metrics(two)] == [row[name] for row in metrics(one)], name
+    assert [bool(row["validation/accuracy"]) for row in metrics(two)] == [False, True, False, True, True]
+
+
+@pytest.mark.slow
+def test_what_sources_of_a_mixture_earn_is_over_the_completions_of_all_processes(tmp_path):
+    run, _ = trained_by_two(tmp_path, *of_mixture(*TINY), *TINY_GRPO, "stage.init=base", "reward=accuracy_format")
+    logged = [line for path in run.completions for line in read_log(path)]
+    for rollout, row in enumerate(metrics(run)):
+        for source in ("phantom", "phantom_ct"):
+            drawn = [line for line in logged if line.rollout <= rollout]
+            own = [line for line in drawn if line.sample_id.startswith(f"{source}/")]
+            assert float(row[f"mixture/{source}/share"]) == pytest.approx(len(own) / len(drawn))
+            now = [line for line in own if line.rollout == rollout]
+            for name, values in {
+                "reward": [line.total for line in now],
+                "accuracy": [line.terms["accuracy"].value for line in now],
+            }.items():
+                written = row[f"mixture/{source}/{name}"]
+                assert (float(written) == pytest.approx(sum(values) / len(values))) if values else written == ""
 
 
 def test_two_processes_train_no_parent_on_the_way(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from distinct_smears import draw_distinct_smears, typed
+from drawn_tables import write_parquet, write_pathvqa
 from PIL import Image
 from running import entry
 
@@ -48,6 +49,38 @@ def test_a_truncated_picture_stops_or_is_dropped_with_all_its_questions(smears, 
     assert after["defects"] == record["defects"]
     assert after["counts"]["kept"] == sound["counts"]["kept"] - len(record["defects"]), "nothing takes their place"
     assert after["hash"] == record["hash"] != sound["hash"]
+
+
+def test_a_split_or_a_role_of_which_nothing_is_left_is_an_error_under_any_policy(tmp_path):
+    root = write_pathvqa(tmp_path / "set")
+    page = {"image": {"bytes": b"<html>", "path": "a.jpg"}, "question": "is it?", "answer": "no"}
+    write_parquet(root / "data" / "test-00000-of-00001-0123abcd.parquet", [page])
+    typed_set = ("task=verify", "dataset=pathvqa", f"dataset.root={root}")
+    for policy in ("stop", "drop"):
+        outcome = entry("data", *typed_set, f"policy={policy}")
+        assert outcome.status == 1
+        assert outcome.stdout.count("error: nothing is left of split test of dataset=pathvqa: mend") == 1
+    write_pathvqa(root)
+    assert entry("data", *typed_set, "policy=drop").status == 0
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"roles": {"train_sft": ["gone"], "development": []}}))
+    outcome = entry("data", *typed_set, "policy=drop", f"dataset.split_file={file}")
+    assert outcome.status == 1
+    assert "nothing is left of role train_sft of dataset=pathvqa" in outcome.stdout
+    file.write_text("[]")
+    assert entry("data", *typed_set, f"dataset.split_file={file}").status == 2
+
+
+def test_a_set_of_which_nothing_is_left_is_not_divided(smears, tmp_path):
+    (smears / "JPEGImages" / "BloodImage_00007.jpg").unlink()
+    typed_set = (*typed(smears), "policy=drop")
+    outcome = entry("data", "task=verify", *typed_set)
+    assert outcome.status == 1
+    assert "error: nothing is left of all splits of dataset=bccd" in outcome.stdout
+    divided = entry("data", "task=split", *typed_set, f"out={tmp_path / 'split.json'}")
+    assert divided.status == 2
+    assert "dataset=bccd: no question is left to divide" in divided.stderr
+    assert not (tmp_path / "split.json").exists()
 
 
 def test_a_folder_that_cannot_be_read_is_a_defect_of_the_dataset(smears, tmp_path):

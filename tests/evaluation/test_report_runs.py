@@ -48,6 +48,8 @@ def test_runs_of_one_arm_and_seed_that_differ_are_refused_with_both_folders(tmp_
     with pytest.raises(TrackingError, match="grpo, seed 0") as caught:
         collect(tmp_path)
     assert all(str(folder) in str(caught.value) for folder in folders)
+    assert "(configuration=1|2)" in str(caught.value)
+    assert "move the others to another folder" in str(caught.value)
     assert "sft" not in str(caught.value)
 
 

@@ -58,7 +58,7 @@ def rewarded(shape, *words, step=0, missing=Missing.GROUP_MEAN, weight=1.0):
     """A group whose first column is the term `right` of weight 1, and whose second is `term` in its shape."""
     group = [Completion(SAMPLES[0], text, FinishReason.STOP, 1) for text in words]
     terms = [WeightedTerm(Written("right", 0), 1.0), WeightedTerm(Written("term", 1), weight, shape)]
-    return total_reward([group], terms, missing, step)
+    return total_reward([group], terms, missing).at(step)
 
 
 def test_without_anything_around_it_a_score_is_what_it_was():

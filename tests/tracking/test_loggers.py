@@ -7,7 +7,7 @@ import wandb
 from PIL import Image
 from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
 
-from pathvlm_r1.tracking import CompletionRow, build_logger, log_completion_table, summarised
+from pathvlm_r1.tracking import CompletionRow, LoggedOnce, build_logger, log_completion_table, summarised
 
 pytestmark = LIGHTNING_WARNINGS
 
@@ -71,6 +71,25 @@ def test_what_a_killed_process_wrote_behind_the_checkpoint_is_not_there_twice(tm
     train(tmp_path, 5, tmp_path / "last.ckpt")
     assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1", "2", "3", "4"]
     assert [row["tiny/extra"] for row in read_metrics(tmp_path)] == ["", "", "", "1.0", "1.0"]
+
+
+def measured_at(*batches):
+    """A module that measures something at these batches alone."""
+
+    def extra(module):
+        module.log_dict({"tiny/extra": float(module.seen[-1])} if module.seen[-1] in batches else {})
+
+    return CountingModule(batches=6, on_step=extra)
+
+
+@pytest.mark.parametrize(("every", "rows"), [(1, ["", "1.0", "", "", "4.0", ""]), (3, ["1.0", "4.0"])])
+def test_a_metric_stands_where_it_was_measured_and_its_last_value_at_the_end(tmp_path, every, rows):
+    trainer = trainer_with(
+        tmp_path, max_steps=6, logger=build_logger("csv", tmp_path), callbacks=[LoggedOnce()], log_every_n_steps=every
+    )
+    trainer.fit(measured_at(1, 4))
+    assert [row["tiny/extra"] for row in read_metrics(tmp_path)] == rows
+    assert float(trainer.callback_metrics["tiny/extra"]) == 4
 
 
 def test_csv_completions_that_are_sampled_again_after_a_kill_take_the_place_of_the_former(tmp_path):
@@ -158,6 +177,18 @@ def test_an_offline_wandb_run_lies_in_the_run_folder_with_its_completions_and_sa
     staged = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert sum(contents.startswith(b"\x89PNG") for contents in staged) == 1  # the table's picture, until it is synced
     assert "wandb" not in capfd.readouterr().err
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("netrc_file")
+def test_wandb_gets_a_metric_at_the_step_at_which_it_was_measured_alone(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(wandb.Run, "log", lambda _, metrics: logged.append(metrics.get("tiny/extra")))
+    logger = offline_logger(tmp_path / "run", monkeypatch)
+    trainer_with(tmp_path, max_steps=6, logger=logger, callbacks=[LoggedOnce()]).fit(measured_at(1, 4))
+    with summarised(logger, {}):
+        pass
+    assert logged == [None, 1, None, None, 4, None]
 
 
 @pytest.mark.medium

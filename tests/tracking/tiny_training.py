@@ -70,11 +70,11 @@ class CountingModule(LightningModule):
         return ResumableLoader(self.batches)
 
 
-def trainer_with(folder, *, enable_progress_bar=False, logger=False, **settings):
+def trainer_with(folder, *, enable_progress_bar=False, logger=False, log_every_n_steps=1, **settings):
     defaults = {
         "accelerator": "cpu", "devices": 1, "logger": logger, "enable_progress_bar": enable_progress_bar,
-        "enable_model_summary": False, "max_epochs": -1, "log_every_n_steps": 1, "default_root_dir": folder,
-        "plugins": [AtomicCheckpointIO()],
+        "enable_model_summary": False, "max_epochs": -1, "log_every_n_steps": log_every_n_steps,
+        "default_root_dir": folder, "plugins": [AtomicCheckpointIO()],
     }  # fmt: skip
     has_checkpoints = any(isinstance(callback, Checkpoint) for callback in settings.get("callbacks", []))
     return Trainer(**defaults, **settings, enable_checkpointing=has_checkpoints)

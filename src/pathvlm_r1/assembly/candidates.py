@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathvlm_r1.assembly.identity import parent_record, weights_identity
 from pathvlm_r1.assembly.policies import found_checkpoint
 from pathvlm_r1.config import ConfigError, EvalConfig, ModelConfig
 from pathvlm_r1.config.typed import checked
+from pathvlm_r1.evaluation import several_recipes
 from pathvlm_r1.tracking import (
     DataRecord,
     Manifest,
@@ -23,6 +25,8 @@ from pathvlm_r1.tracking import (
     read_manifest,
     run_record,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def _runs_below(config: EvalConfig, data: DataRecord, folder: Path) -> list[Cand
     finished.sort(key=lambda one: one[1].started_at)  # a parent before its child, also within one second
     if not finished:
         raise ConfigError(f"runs={folder}: no finished run below it; train one with output={folder}")
+    if fault := several_recipes(finished):
+        _log.warning("src/report.py will make no table of runs=%s: %s", folder, fault)
     runs = [Candidate(m.arm, m.seeds["seed"], _exported(m, run), run) for run, m in finished]
     return [*_bases(config, data, [manifest for _, manifest in finished]), *runs]
 

@@ -18,6 +18,7 @@ from pathvlm_r1.assembly.data_verify import show_findings, status_of
 from pathvlm_r1.assembly.out_files import out_file
 from pathvlm_r1.config import SplitConfig
 from pathvlm_r1.data import Sample
+from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.integrity import (
     KeyName,
     Sharing,
@@ -40,7 +41,7 @@ def split_dataset(config: SplitConfig) -> int:
 
     Raises:
         ConfigError, TrackingError: `out` cannot be used; before a picture is opened.
-        DatasetError: the roles ask for more than there is.
+        DatasetError: the roles ask for more than there is, or there is nothing.
     """
     out = cast("Path", out_file(config.out, example="split.json"))
     result = verified(config.dataset, workers=config.workers, with_look="near" in config.keys)
@@ -48,6 +49,8 @@ def split_dataset(config: SplitConfig) -> int:
         show_findings(config.dataset.name, config.policy, result)
     if status := status_of(config.policy, result):
         return status
+    if not result.samples:
+        raise DatasetError(f"dataset={config.dataset.name}: no question is left to divide; mend the records above")
     sharing = sharing_of(config.keys, config.near_threshold, config.name_parts, config.case_pattern)
     labels = component_labels(result.samples, result.keys, sharing)
     sizes = exact_sizes(config.sizes, len(result.samples))

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pathvlm_r1.assembly.data_reading import verified
 from pathvlm_r1.assembly.out_files import out_file
+from pathvlm_r1.assembly.roles import roles_in_file
 from pathvlm_r1.assembly.verified_sets import split_hashes
 from pathvlm_r1.config import Policy, VerifyConfig
 from pathvlm_r1.data.defects import Defect
@@ -25,19 +26,34 @@ def verify_dataset(config: VerifyConfig) -> int:
     """Verify a dataset, show what was found, and write what `out` asks for.
 
     Returns:
-        The status: `STOPPED` where the policy is to stop and a record has a defect or, if asked, a warning; else 0.
+        The status: `STOPPED` where the policy is to stop and a record has a defect or, if asked, a warning, and under
+        any policy where nothing is left of a split or a role; else 0.
 
     Raises:
-        ConfigError, TrackingError: `out` cannot be used; before a picture is opened.
+        ConfigError, DatasetError, TrackingError: `out` or the split file cannot be used; before a picture is opened.
     """
     out = out_file(config.out, example="defects.json")
+    roles = roles_in_file(config.dataset)
     result = verified(config.dataset, workers=config.workers, with_look=False)
     show_findings(config.dataset.name, config.policy, result)
     if out is not None:
         write_json(out, as_json(config, result))
+    if empty := _emptied(result, roles):
+        say(
+            f"error: nothing is left of {', '.join(empty)} of dataset={config.dataset.name}: mend the records above, "
+            "or take it out of the splits"
+        )
+        return STOPPED
     if config.stop_at == "warning" and result.warnings:
         return STOPPED
     return status_of(config.policy, result)
+
+
+def _emptied(result: Verified, roles: Mapping[str, Sequence[str]]) -> list[str]:
+    """The splits that were read, and the roles of a split file, of which no record can be used."""
+    kept = {sample.sample_id for sample in result.samples}
+    splits = [f"split {split}" if split else "all splits" for split, samples in result.splits.items() if not samples]
+    return splits + [f"role {role}" for role, ids in roles.items() if ids and kept.isdisjoint(ids)]
 
 
 def status_of(policy: Policy, result: Verified) -> int:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from pathvlm_r1.assembly.mixtures import mixed, mixed_results, sources_of
-from pathvlm_r1.assembly.roles import load_published, read_published
+from pathvlm_r1.assembly.roles import load_published, read_published, split_reader
 from pathvlm_r1.config import SEALED, BCCDConfig, ConfigError, DatasetConfig, MixtureConfig, PhantomConfig, Split
 from pathvlm_r1.config.typed import checked
 from pathvlm_r1.data import Sample
-from pathvlm_r1.data.bccd import load_bccd
+from pathvlm_r1.data.bccd import load_bccd, read_bccd
 from pathvlm_r1.data.defects import ReadResult
 from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.data.phantom import PhantomSource
@@ -51,25 +52,40 @@ def sealed_samples(dataset: DatasetConfig) -> list[Sample]:
 
 
 def _samples(dataset: DatasetConfig, split: str) -> list[Sample]:
+    return loader_of(dataset, keeps=False)(split)
+
+
+def loader_of(dataset: DatasetConfig, *, keeps: bool) -> Callable[[str], list[Sample]]:
+    """Loads the samples of a split; one that keeps what it has read is for several splits."""
     if isinstance(dataset, MixtureConfig):
-        sources = mixture_sources(dataset)
-        return mixed({name: _samples(source, split) for name, source in sources.items()}, dataset.name)
-    if isinstance(dataset, PhantomConfig | BCCDConfig) and split not in get_args(Split):
+        loaders = {name: loader_of(source, keeps=keeps) for name, source in mixture_sources(dataset).items()}
+        return lambda split: mixed({name: load(split) for name, load in loaders.items()}, dataset.name)
+    if isinstance(dataset, PhantomConfig | BCCDConfig):
+        return partial(_own_samples, dataset)
+    return partial(load_published, dataset, split_reader(dataset, keeps=keeps))
+
+
+def _own_samples(dataset: PhantomConfig | BCCDConfig, split: str) -> list[Sample]:
+    if split not in get_args(Split):
         raise DatasetError(
             f"dataset={dataset.name} has no split {split}: `python src/data.py task=split` makes one of a published set"
         )
-    if not isinstance(dataset, PhantomConfig | BCCDConfig):
-        return load_published(dataset, split)
-    shares = {
-        style.value: dataset.style_shares[style.value] for style in Style
-    }  # a manifest sorts keys; draws go by order
     if isinstance(dataset, BCCDConfig):
-        return load_bccd(
-            Path(dataset.root).expanduser(), split=split, seed=dataset.seed, style_shares=shares,
-            rl_share=dataset.rl_share,
-        )  # fmt: skip
-    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, shares)
+        return load_bccd(split=split, **_of_bccd(dataset))
+    source = PhantomSource(dataset.name, dataset.modality, dataset.seed, dataset.image_size, _style_shares(dataset))
     return source.samples(split, dataset.splits[split])
+
+
+def _of_bccd(dataset: BCCDConfig) -> dict[str, Any]:
+    """What its reader is told of every split."""
+    return {
+        "root": Path(dataset.root).expanduser(), "seed": dataset.seed, "style_shares": _style_shares(dataset),
+        "rl_share": dataset.rl_share,
+    }  # fmt: skip
+
+
+def _style_shares(dataset: PhantomConfig | BCCDConfig) -> dict[str, float]:
+    return {style.value: dataset.style_shares[style.value] for style in Style}  # a manifest sorts; draws go by order
 
 
 def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
@@ -81,9 +97,11 @@ def read_dataset(dataset: DatasetConfig) -> dict[str, ReadResult]:
     if isinstance(dataset, MixtureConfig):
         sources = mixture_sources(dataset)
         return mixed_results({name: read_dataset(source) for name, source in sources.items()}, dataset.name)
-    if isinstance(dataset, PhantomConfig | BCCDConfig):
+    if isinstance(dataset, BCCDConfig):  # whose damaged photographs are named one by one, so that none ends it here
+        return {role: ReadResult(read_bccd(split=role, **_of_bccd(dataset)).samples, []) for role in get_args(Split)}
+    if isinstance(dataset, PhantomConfig):
         return {role: ReadResult(load_samples(dataset, role), []) for role in get_args(Split)}
-    return read_published(dataset)
+    return read_published(dataset, split_reader(dataset, keeps=False))
 
 
 def mixture_sources(mixture: MixtureConfig) -> dict[str, DatasetConfig]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pathvlm_r1.config import PushConfig
-from pathvlm_r1.tracking import HUB_TOKEN, exported_files, push_export, say
+from pathvlm_r1.tracking import HUB_TOKEN, push_export, say
 
 
 def push(config: PushConfig) -> None:
@@ -17,6 +17,5 @@ def push(config: PushConfig) -> None:
     """
     folder = Path(config.model.checkpoint).expanduser()
     pushed = push_export(folder, config.hub_id, token=os.environ.get(HUB_TOKEN), is_private=config.private)
-    files = exported_files(folder)
-    megabytes = sum(path.stat().st_size for path in files) / 1e6
-    say(f"{folder}: {len(files)} files, {megabytes:.1f} MB, at {pushed.address}, commit {pushed.commit}")
+    said = f"{pushed.files} files, {pushed.megabytes:.1f} MB, at {pushed.address}, commit {pushed.commit}"
+    say(f"{folder}: {said}")

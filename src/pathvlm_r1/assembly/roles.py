@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from pathvlm_r1.assembly.readers import official_splits, read_split
-from pathvlm_r1.config import SEALED, PathMMUConfig, PublishedConfig
+from pathvlm_r1.config import SEALED, BCCDConfig, DatasetConfig, PathMMUConfig, PhantomConfig, PublishedConfig
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.defects import Defect, DefectKind, ReadResult
 from pathvlm_r1.data.errors import MAX_LISTED, DatasetError
@@ -20,29 +20,42 @@ from pathvlm_r1.data.records import asked, read_json
 # leads to it, so that no `split=test` opens it unawares.
 ROLE_IN_FILE = {"sft": "train_sft", "rl": "train_rl"}
 
+Reader = Callable[[str], ReadResult]  # name of a published split -> its questions and defects
+
 _log = logging.getLogger(__name__)
 
 
-def load_published(dataset: PublishedConfig, role: str) -> list[Sample]:
+def load_published(dataset: PublishedConfig, read: Reader, role: str) -> list[Sample]:
     """The questions of a role; what is left out of it is logged by kind and number.
+
+    Args:
+        dataset: the set.
+        read: its `split_reader`; other splits are read too, as no question may stand in those of two roles.
+        role: of a run.
 
     Raises:
         DatasetError: the set has no such role, or under `dataset.policy=stop` a record cannot be used, or none can.
     """
     if dataset.split_file is None:
-        result = _of_official_splits(dataset, role)
+        result = _of_official_splits(dataset, read, role)
     else:
-        result = _of_split_file(dataset, Path(dataset.split_file).expanduser(), role)
+        result = _of_split_file(dataset, read, Path(dataset.split_file).expanduser(), role)
     return usable(with_usable_pictures(result), policy=dataset.policy, place=f"dataset={dataset.name}, {role}")
 
 
-def read_published(dataset: PublishedConfig) -> dict[str, ReadResult]:
+def split_reader(dataset: PublishedConfig, *, keeps: bool) -> Reader:
+    """Reads published splits by their names; one that keeps them reads each once, and holds them all in memory."""
+    read: Reader = partial(read_split, dataset)
+    return cache(read) if keeps else read
+
+
+def read_published(dataset: PublishedConfig, read: Reader) -> dict[str, ReadResult]:
     """Every published split with its defects, in order.
 
     Raises:
         DatasetError: a file that cannot be read, or another number of records than `dataset.expected_records`.
     """
-    results = {split: read_split(dataset, split) for split in official_splits(dataset)}
+    results = {split: read(split) for split in official_splits(dataset)}
     if isinstance(dataset, PathMMUConfig) and dataset.expected_records is not None:
         left_out = [defect for result in results.values() for defect in result.defects if defect.action != "warn"]
         found = sum(len(result.samples) for result in results.values()) + len(left_out)
@@ -81,7 +94,7 @@ def usable(result: ReadResult, *, policy: str, place: str) -> list[Sample]:
     return result.samples
 
 
-def _of_official_splits(dataset: PublishedConfig, role: str) -> ReadResult:
+def _of_official_splits(dataset: PublishedConfig, read: Reader, role: str) -> ReadResult:
     """Those that the configuration gives to the role, without what stands in the splits of other roles too."""
     names = dataset.splits.get(role, ())  # development and sealed_test are made, never published
     if not names:
@@ -89,15 +102,14 @@ def _of_official_splits(dataset: PublishedConfig, role: str) -> ReadResult:
             f"dataset={dataset.name} is published without a split for {role}: divide what there is with "
             f"`python src/data.py task=split dataset={dataset.name} out=FILE` and give dataset.split_file=FILE"
         )
-    read: Callable[[str], ReadResult] = partial(read_split, dataset)
     if isinstance(dataset, PathMMUConfig) and dataset.expected_records is not None:
-        read = read_published(dataset).__getitem__  # which counts them
+        read = read_published(dataset, read).__getitem__  # which counts them
     others = dict.fromkeys(name for listed in dataset.splits.values() for name in listed if name not in names)
     return _without_shared(merged([read(name) for name in names]), _questions_elsewhere(dataset, tuple(others), read))
 
 
 def _questions_elsewhere(
-    dataset: PublishedConfig, splits: Sequence[str], read: Callable[[str], ReadResult]
+    dataset: PublishedConfig, splits: Sequence[str], read: Reader
 ) -> dict[tuple[object, ...], str]:
     """What is asked in other splits -> the first record that asks it; a split that is not here is not compared."""
     found: dict[tuple[object, ...], str] = {}
@@ -124,14 +136,14 @@ def _without_shared(result: ReadResult, elsewhere: Mapping[tuple[object, ...], s
     return ReadResult(kept, [*result.defects, *defects])
 
 
-def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResult:
+def _of_split_file(dataset: PublishedConfig, read: Reader, path: Path, role: str) -> ReadResult:
     """The records that a split file gives to the role, in its order, without what other roles of the file ask too.
 
     Raises:
         DatasetError: no such role, an id twice, or one that the dataset does not have.
     """
     ids, others = _role_ids(path, role)
-    whole = merged(list(read_published(dataset).values()))
+    whole = merged(list(read_published(dataset, read).values()))
     by_id = {sample.sample_id: sample for sample in whole.samples}
     named = set(ids)
     defects = [defect for defect in whole.defects if defect.record in named]
@@ -145,14 +157,30 @@ def _of_split_file(dataset: PublishedConfig, path: Path, role: str) -> ReadResul
     return _without_shared(ReadResult([by_id[one] for one in ids if one in by_id], defects), elsewhere)
 
 
-def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
-    """The ids of the role, and those of all the others."""
+def roles_in_file(dataset: DatasetConfig) -> dict[str, list[str]]:
+    """Role -> the ids that `dataset.split_file` gives it; nothing where there is no such file.
+
+    Raises:
+        DatasetError: the file cannot be read, or is none of that kind.
+    """
+    if isinstance(dataset, PhantomConfig | BCCDConfig) or dataset.split_file is None:
+        return {}
+    return _read_roles(Path(dataset.split_file).expanduser())
+
+
+def _read_roles(path: Path) -> dict[str, list[str]]:
     content = read_json(path)
     roles = content.get("roles") if isinstance(content, dict) else None
     if not isinstance(roles, dict) or not all(_is_id_list(ids) for ids in roles.values()):
         raise DatasetError(
             f'dataset.split_file {path}: not {{"roles": {{role: [ids]}}}}. Make it with `src/data.py task=split`.'
         )
+    return roles
+
+
+def _role_ids(path: Path, role: str) -> tuple[list[str], list[str]]:
+    """The ids of the role, and those of all the others."""
+    roles = _read_roles(path)
     name = role if role in roles else ROLE_IN_FILE.get(role, role)
     if name not in roles:
         is_sealed = role == "test" and SEALED in roles

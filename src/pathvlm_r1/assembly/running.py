@@ -38,6 +38,7 @@ from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
+    LoggedOnce,
     RunFolder,
     RunInterrupted,
     StepProgress,
@@ -276,6 +277,7 @@ def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callbac
         max_epochs=-1,
         logger=logger,
         callbacks=[
+            LoggedOnce(),
             *callbacks,
             LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY, saved_before=(JudgeError,)),
             StepProgress(run_name(config), steps),

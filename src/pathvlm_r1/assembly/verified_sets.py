@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pathvlm_r1.assembly.datasets import load_samples, samples_hash
+from pathvlm_r1.assembly.datasets import loader_of, samples_hash
 from pathvlm_r1.config import ConfigError, DatasetConfig, Split
 from pathvlm_r1.data import Sample
 from pathvlm_r1.data.errors import DatasetError
@@ -18,10 +18,10 @@ from pathvlm_r1.data.errors import DatasetError
 
 def split_hashes(dataset: DatasetConfig) -> dict[str, str]:
     """Split -> the hash that the manifest of a run on it has; splits that cannot be read or are empty are left out."""
-    found = {}
+    found, load = {}, loader_of(dataset, keeps=True)
     for split in get_args(Split):
         try:
-            samples = load_samples(dataset, split)
+            samples = load(split)
             if samples:
                 found[split] = samples_hash(samples)
         except DatasetError:  # verify names the defects that stop it

@@ -10,8 +10,16 @@ from typing import Annotated, Literal
 from omegaconf import DictConfig
 
 from pathvlm_r1.config.dataset import DatasetConfig
+from pathvlm_r1.config.mixture import DIVIDED, MixtureConfig
 from pathvlm_r1.config.model import ModelConfig
-from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
+from pathvlm_r1.config.rules import (
+    ConfigError,
+    require,
+    require_positive,
+    require_seed,
+    require_text,
+    require_text_if_any,
+)
 from pathvlm_r1.config.splits import OpenSplit, Policy
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data.integrity import BITS, KEY_NAMES
@@ -32,6 +40,7 @@ class DataConfig:
     format: Literal["sheet", "jsonl"]
     split: OpenSplit
     n: int
+    sheet: str
     out: str | None
 
     @classmethod
@@ -41,6 +50,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_positive(self.n, "n")
+        require_text(self.sheet, "sheet")
         require_text_if_any(self.out, "out")
 
 
@@ -90,6 +100,7 @@ class SplitConfig:
         return checked(cls, composed)
 
     def __post_init__(self) -> None:
+        require(not isinstance(self.dataset, MixtureConfig), "dataset", self.dataset.name, DIVIDED)
         for role, size in self.sizes.items():
             rule = "0 or more: a whole number of questions, or below 1 a share of all"
             require(size >= 0 and (size < 1 or size == int(size)), f"sizes.{role}", size, rule)

@@ -8,6 +8,11 @@ from typing import Any, Literal
 
 from pathvlm_r1.config.rules import require, require_positive, require_text
 
+DIVIDED = (
+    "a mixture is divided source by source: make a file for each with `python src/data.py task=split "
+    "dataset=<source> out=FILE`, and give it as split_file within dataset.sources.<source>.change"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
@@ -24,6 +29,7 @@ class MixtureConfig:
     name: str
     kind: Literal["mixture"]
     sources: Mapping[str, SourceConfig]
+    split_file: str | None
     out_of_domain: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -32,6 +38,7 @@ class MixtureConfig:
         require(count >= 2, "dataset.sources", ", ".join(self.sources), "at least 2: of one, take dataset= itself")
         for name, source in self.sources.items():
             require_positive(source.weight, f"dataset.sources.{name}.weight")
+        require(self.split_file is None, "dataset.split_file", self.split_file, DIVIDED)
 
     @property
     def weights(self) -> dict[str, float]:

@@ -63,7 +63,7 @@ def guessed(sample: Sample) -> str:
 
 def plain(text: str) -> str:
     """Without case, runs of white space and what ends a sentence."""
-    return " ".join(text.split()).strip(" .").casefold()
+    return " ".join(text.split()).strip(" .").casefold()  # of answers; a record keeps a stop that begins it, as in ".5"
 
 
 def lettered(sample: Sample, pattern: str, separator: str = "\n") -> str:

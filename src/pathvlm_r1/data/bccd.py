@@ -44,7 +44,8 @@ from pathvlm_r1.data.bccd_questions import (
     seeded,
     to_sample,
 )
-from pathvlm_r1.data.errors import DatasetError
+from pathvlm_r1.data.errors import DatasetError, Faults
+from pathvlm_r1.data.images import FileImage
 from pathvlm_r1.data.rationale import Style
 from pathvlm_r1.data.sample import Sample
 from pathvlm_r1.data.voc import Photograph, read_folder
@@ -89,14 +90,24 @@ class BccdSplit:
 
 
 def load_bccd(root: Path, *, split: str, seed: int, style_shares: Mapping[str, float], rl_share: float) -> list[Sample]:
-    """The questions of one split; logs its `BccdReport`. Arguments and errors as in `read_bccd`."""
-    result = read_bccd(root, split=split, seed=seed, style_shares=style_shares, rl_share=rl_share)
-    _log.info("%s", result.report)
-    return result.samples
+    """The questions of one split, whose photographs are whole by their first and last bytes. Arguments as `read_bccd`.
+
+    Raises:
+        DatasetError: as `read_bccd`; or photographs that are cut off, all of them together.
+        ValueError: as `read_bccd`.
+    """
+    samples = read_bccd(root, split=split, seed=seed, style_shares=style_shares, rl_share=rl_share).samples
+    faults = Faults()
+    images = [image for sample in samples for image in sample.images if isinstance(image, FileImage)]
+    for photograph in dict.fromkeys(images):
+        with faults.gathered():
+            photograph.check()
+    faults.raise_any(f"dataset.root {root}")
+    return samples
 
 
 def read_bccd(root: Path, *, split: str, seed: int, style_shares: Mapping[str, float], rl_share: float) -> BccdSplit:
-    """The questions of one split with the account of what was left out; no picture is decoded.
+    """The questions of one split with the account of what was left out, which is logged; no picture is decoded.
 
     Args:
         root: the inner BCCD folder, with JPEGImages, Annotations and ImageSets.
@@ -127,7 +138,9 @@ def read_bccd(root: Path, *, split: str, seed: int, style_shares: Mapping[str, f
     except DatasetError as error:
         raise DatasetError(f"dataset.root {root}, split {split!r}: {error}") from error
     samples = [to_sample(draft, seed=seed, style_shares=style_shares) for draft in drafts]
-    return BccdSplit(samples=samples, report=_report(split, photographs, drafts))
+    report = _report(split, photographs, drafts)
+    _log.info("%s", report)
+    return BccdSplit(samples=samples, report=report)
 
 
 def _check_arguments(split: str, seed: int, style_shares: Mapping[str, float], rl_share: float) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from pathvlm_r1.data.records import normalised
 from pathvlm_r1.data.sample import Sample
 
 
@@ -36,7 +37,7 @@ def text_only_floor(train: Sequence[Sample], test: Sequence[Sample]) -> TextOnly
     if not test:
         raise ValueError("test is empty: an accuracy needs at least one question")
     return TextOnlyFloor(
-        option_text=_accuracy(train, test, lambda sample, letter: normal(sample.option(letter))),
+        option_text=_accuracy(train, test, lambda sample, letter: normalised(sample.option(letter))),
         majority_letter=_accuracy(train, test, lambda _, letter: letter),
         chance=sum(1 / len(sample.options) for sample in test) / len(test),
         questions=len(test),
@@ -52,8 +53,3 @@ def _accuracy(train: Sequence[Sample], test: Sequence[Sample], feature: Callable
         chosen = [letter for letter, count in votes.items() if count == max(votes.values())]
         expected += (sample.answer in chosen) / len(chosen)
     return expected / len(test)
-
-
-def normal(text: str) -> str:
-    """A text without what two copies of it may differ in: case, spaces, a final stop."""
-    return " ".join(text.casefold().split()).rstrip(".")

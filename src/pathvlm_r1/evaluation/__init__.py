@@ -77,6 +77,7 @@ from pathvlm_r1.evaluation.predictions import Prediction, predict, read_predicti
 from pathvlm_r1.evaluation.quality import GradedAnswer, QualityRow, quality_row, read_graded, write_graded
 from pathvlm_r1.evaluation.readiness import Estimate, Readiness, measure_readiness
 from pathvlm_r1.evaluation.readiness_table import readiness_table
+from pathvlm_r1.evaluation.recipes import several_recipes
 from pathvlm_r1.evaluation.rendering import markdown
 from pathvlm_r1.evaluation.repeats import Repeats, mean_of_repeats
 from pathvlm_r1.evaluation.reporting import write_report
@@ -202,6 +203,7 @@ __all__ = [
     "score_agreement",
     "seed_differences",
     "self_consistency",
+    "several_recipes",
     "share_interval",
     "shuffled_images",
     "stability",

@@ -14,7 +14,8 @@ from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
 from pathvlm_r1.evaluation.openings import Opening, openings_below
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.evaluation.quality import GradedAnswer, read_graded
-from pathvlm_r1.tracking import RunFolder, TrackingError, manifests_below
+from pathvlm_r1.evaluation.recipes import several_recipes
+from pathvlm_r1.tracking import Manifest, RunFolder, TrackingError, manifests_below
 
 BASE = "base"
 GREEDY = "greedy"
@@ -33,7 +34,6 @@ class EvaluatedRun:
     arm: str
     seed: int
     trained_on: str  # name of its dataset
-    content_hash: str
     finished_at: str
     cost: TrainingCost | None  # None of a base model
     weights_note: str | None  # None where all reward weights are 1
@@ -103,7 +103,10 @@ def collect(folder: Path) -> Collection:
         TrackingError: there is none; one arm and seed has runs of different configurations; the runs were trained on
             different datasets; seeds or arms answered different questions; or a file cannot be read.
     """
-    runs, notes = _one_per_arm_and_seed(_evaluated_runs(folder))
+    evaluated = _evaluated(folder)
+    if fault := several_recipes(evaluated):
+        raise TrackingError(fault)
+    runs, notes = _one_per_arm_and_seed([_as_run(*one) for one in evaluated])
     trained_on = grouped(runs, lambda run: run.trained_on)
     if len(trained_on) != 1:
         listed = "; ".join(f"{name}: {_names(group)}" for name, group in trained_on.items())
@@ -151,33 +154,29 @@ def grouped(entries: Iterable[Entry], key: Callable[[Entry], Key]) -> dict[Key, 
     return groups
 
 
-def _evaluated_runs(folder: Path) -> list[EvaluatedRun]:
+def _evaluated(folder: Path) -> list[tuple[RunFolder, Manifest]]:
     return [
-        EvaluatedRun(
-            folder=run.path, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
-            content_hash=manifest.content_hash, finished_at=manifest.finished_at or "",
-            cost=training_cost(manifest), weights_note=weights_note(manifest),
-        )
+        (run, manifest)
         for run, manifest in manifests_below(folder)
         if manifest.status == "finished" and any(run.predictions.glob("*.jsonl"))
-    ]  # fmt: skip
+    ]
+
+
+def _as_run(run: RunFolder, manifest: Manifest) -> EvaluatedRun:
+    return EvaluatedRun(
+        folder=run.path, arm=manifest.arm, seed=manifest.seeds["seed"], trained_on=manifest.data.name,
+        finished_at=manifest.finished_at or "", cost=training_cost(manifest), weights_note=weights_note(manifest),
+    )  # fmt: skip
 
 
 def _one_per_arm_and_seed(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedRun], list[str]]:
     """The run of each arm and seed that finished last, and a note where there were others."""
-    chosen, notes, faults = [], [], []
+    chosen, notes = [], []
     for (arm, seed), same in grouped(runs, lambda run: (run.arm, run.seed)).items():
-        if len({run.content_hash for run in same}) > 1:
-            faults.append(f"{arm}, seed {seed}: {_names(same)}")
         latest = max(same, key=lambda run: run.finished_at)
         chosen.append(latest)
         if len(same) > 1:
             notes.append(f"{arm}, seed {seed}: of {len(same)} runs of one configuration, the latest: {latest.folder}")
-    if faults:
-        advice = "Give one of them another stage.arm=…, or report on a folder that holds only one."
-        raise TrackingError(
-            "\n  ".join(["runs of one arm and seed that differ in configuration or data:", *faults, advice])
-        )
     return chosen, notes
 
 

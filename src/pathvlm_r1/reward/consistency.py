@@ -124,4 +124,4 @@ def _named(options: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).strip(" .").lower()
+    return " ".join(text.split()).strip(" .").lower()  # not casefold: it is looked for in the text as it stands

@@ -79,9 +79,9 @@ class RewardTable:
 
 
 def total_reward(
-    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing, step: int = 0
+    groups: Sequence[Sequence[Completion]], terms: Sequence[WeightedTerm], missing: Missing
 ) -> RewardTable:
-    """Score every completion in every term and sum.
+    """Score every completion in every term and sum, with the weights of a run's first step (`RewardTable.at`: another).
 
         total[b, g] = sum over terms of weight(step) * effective[b, g],        effective: `shaping.shaped` of the scores
 
@@ -92,7 +92,6 @@ def total_reward(
         groups: B groups of G completions each; a group answers one prompt.
         terms: with different names.
         missing: what becomes of a term without a verdict.
-        step: optimiser steps that were taken, for the weights that depend on them.
 
     Raises:
         ValueError: no group, groups of unequal size, a group of several samples, no terms, two terms of one name, or a
@@ -108,7 +107,7 @@ def total_reward(
     stacked = torch.stack(list(effective.values()))  # [terms, B, G]
     counted = ~stacked.isnan().all(dim=0)
     completed = dict(zip(effective, _COMPLETED[missing](stacked, counted, groups), strict=True))
-    table = RewardTable(values, scores, stacked[0], counted, effective, completed, tuple(terms), step)
+    table = RewardTable(values, scores, stacked[0], counted, effective, completed, tuple(terms))
     return replace(table, total=_total(table))
 
 

@@ -16,8 +16,8 @@ from pathvlm_r1.stages.credit import LearntRollout
 class SourceCallback(Callback):  # type: ignore[misc]
     """Logs `mixture/<source>/…` after every optimiser step or rollout, over all processes.
 
-    `share` is that of the run so far, also of one that goes on; `reward` and `accuracy` are of the last
-    rollout in which the source was drawn: Lightning logs the value of an earlier step again, and so does a resumed run.
+    `share` is that of the run so far, also of one that goes on; `reward` and `accuracy` are of a rollout that drew the
+    source.
 
     Args:
         names: of the sources, in order.
@@ -26,7 +26,6 @@ class SourceCallback(Callback):  # type: ignore[misc]
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self.drawn = torch.zeros(len(self.names), dtype=torch.float64)
-        self.latest: dict[str, float] = {}  # rewards and accuracies
         self._earned: Tensor | None = None  # [S, 2, 2] of a rollout: reward and accuracy, sum and count
 
     def on_rollout(self, rollout: LearntRollout) -> None:
@@ -52,14 +51,14 @@ class SourceCallback(Callback):  # type: ignore[misc]
             self._earned = None
             for place, what in enumerate(("reward", "accuracy")):
                 for name, (total, count) in zip(self.names, earned[:, place].tolist(), strict=True):
-                    self.latest |= {f"mixture/{name}/{what}": total / count} if count else {}
-        pl_module.log_dict(metrics | self.latest, batch_size=1)
+                    metrics |= {f"mixture/{name}/{what}": total / count} if count else {}
+        pl_module.log_dict(metrics, batch_size=1)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"drawn": self.drawn, "latest": self.latest}
+        return {"drawn": self.drawn}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.drawn, self.latest = state_dict["drawn"], state_dict["latest"]
+        self.drawn = state_dict["drawn"]
 
 
 def _sums(values: Tensor, places: Tensor, sources: int) -> Tensor:

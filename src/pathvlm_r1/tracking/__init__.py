@@ -15,7 +15,7 @@ from pathvlm_r1.tracking.files import (
     write_text,
 )
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
-from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
+from pathvlm_r1.tracking.loggers import CompletionRow, LoggedOnce, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
     DataRecord,
     Manifest,
@@ -30,7 +30,7 @@ from pathvlm_r1.tracking.manifest import (
 )
 from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
-from pathvlm_r1.tracking.pushing import HUB_TOKEN, exported_files, push_export
+from pathvlm_r1.tracking.pushing import HUB_TOKEN, push_export
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "DataRecord",
     "Interrupt",
     "LastCheckpoint",
+    "LoggedOnce",
     "Manifest",
     "ParentRecord",
     "RunFolder",
@@ -54,7 +55,6 @@ __all__ = [
     "disk_faults_explained",
     "ensure_writable",
     "export_model",
-    "exported_files",
     "file_hash",
     "find_finished",
     "graceful_interrupt",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import wandb
 from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
@@ -38,6 +39,16 @@ class CompletionRow:
     completion: str
     rewards: Mapping[str, float | None]
     events: Sequence[str]
+
+
+class LoggedOnce(Callback):  # type: ignore[misc]
+    """Lets a metric stand at the step at which it was measured; Lightning alone writes it at all later ones too."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        del pl_module, batch
+        is_written = batch_idx % max(trainer.log_every_n_steps, 1) == 0  # with the step before this one
+        if is_written and trainer.callback_metrics:  # which keeps the last value of each for the run's end
+            trainer._results.reset()
 
 
 class RunFolderCSVLogger(CSVLogger):  # type: ignore[misc]

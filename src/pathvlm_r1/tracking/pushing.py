@@ -19,22 +19,8 @@ class Pushed:
 
     address: str
     commit: str
-
-
-def exported_files(folder: Path) -> list[Path]:
-    """The files of an export.
-
-    Raises:
-        TrackingError: the folder is none; says what is missing.
-    """
-    needed = ("config.json", "*.safetensors", "tokenizer.json", PROVENANCE, CARD)
-    missing = [name for name in needed if not list(folder.glob(name))]
-    if missing:
-        raise TrackingError(
-            f"model.checkpoint={folder}: is no export of a run, it has no {', '.join(missing)}; "
-            "name outputs/<run>/export"
-        )
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    files: int
+    megabytes: float
 
 
 def push_export(folder: Path, hub_id: str, *, token: str | None, is_private: bool) -> Pushed:
@@ -49,7 +35,7 @@ def push_export(folder: Path, hub_id: str, *, token: str | None, is_private: boo
     Raises:
         TrackingError: the folder is no export; there is no token, or one without the right; the hub cannot be reached.
     """
-    exported_files(folder)
+    files = _exported_files(folder)
     if not token:
         raise TrackingError(f"hub_id={hub_id}: no token; give one with the right to write in the variable {HUB_TOKEN}")
     from huggingface_hub import HfApi
@@ -67,7 +53,18 @@ def push_export(folder: Path, hub_id: str, *, token: str | None, is_private: boo
             f"hub_id={hub_id}: {api.endpoint} cannot be reached ({_first_line(fault)}); give the command again "
             "where there is a network"
         ) from fault
-    return Pushed(str(address), done.oid)
+    return Pushed(str(address), done.oid, len(files), sum(path.stat().st_size for path in files) / 1e6)
+
+
+def _exported_files(folder: Path) -> list[Path]:
+    needed = ("config.json", "*.safetensors", "tokenizer.json", PROVENANCE, CARD)
+    missing = [name for name in needed if not list(folder.glob(name))]
+    if missing:
+        raise TrackingError(
+            f"model.checkpoint={folder}: is no export of a run, it has no {', '.join(missing)}; "
+            "name outputs/<run>/export"
+        )
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _refusal(hub_id: str, status: int, message: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pathvlm_r1.data.defects import Action, Defect, DefectKind
 from pathvlm_r1.data.integrity.keys import PictureKeys
+from pathvlm_r1.data.records import normalised
 from pathvlm_r1.data.sample import Sample
-from pathvlm_r1.data.text_floor import normal
 
 Keys = Mapping[str, Sequence[PictureKeys]]  # sample id -> the keys of its pictures, in their order
 Splits = Mapping[str, Sequence[Sample]]  # in the order in which a copy is left out first: the last split keeps its own
@@ -44,7 +44,7 @@ def _questions_again(splits: Splits, keys: Keys) -> Iterator[Defect]:
     """Of records that ask the same of the same pictures, the last one stands: a test keeps what training loses."""
     last: dict[tuple[object, ...], tuple[str, Sample]] = {}
     for split, sample in reversed(list(_all(splits))):
-        asked = (tuple(key.pixels for key in keys[sample.sample_id]), normal(sample.question))
+        asked = (tuple(key.pixels for key in keys[sample.sample_id]), normalised(sample.question))
         if asked not in last:
             last[asked] = (split, sample)
             continue
@@ -63,7 +63,7 @@ def _questions_again(splits: Splits, keys: Keys) -> Iterator[Defect]:
 
 
 def _answer(sample: Sample) -> str:
-    return normal(sample.option(sample.answer))
+    return normalised(sample.option(sample.answer))
 
 
 def _pictures_of_two_names(splits: Splits, keys: Keys) -> Iterator[Defect]:
