@@ -69,13 +69,6 @@ def test_a_sheet_shows_other_pictures_and_other_kinds_before_a_second_of_one(bcc
     assert {kind for _, kind in asked[:3]} == {"comparison", "platelets", "red_cells"}
 
 
-def test_a_sheet_without_a_name_of_its_own_gets_the_configured_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    outcome = entry("data", "dataset=phantom_ct", "n=1", "sheet=ct.png")
-    assert outcome.status == 0, outcome.text
-    assert {path.name for path in tmp_path.iterdir()} == {"ct.png", "ct.prompts.txt"}
-
-
 def test_a_model_without_a_processor_and_lines_that_show_no_prompt_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
         prompts_text(model(checkpoint=str(tmp_path / "none")), {})

@@ -54,13 +54,6 @@ def test_a_typed_key_that_an_evaluation_does_not_read_is_refused_with_the_reason
     assert refusal("eval", *typed).startswith(message)
 
 
-@pytest.mark.parametrize(
-    ("typed", "reason"), [("format=jsonl", "format=jsonl makes no sheet"), ("out=a.png", "out=a.png names the file")]
-)
-def test_a_name_for_a_sheet_is_refused_where_there_is_none_or_another_name(typed, reason):
-    assert refusal("data", "sheet=b.png", typed) == f"sheet: {reason}; leave it out"
-
-
 def test_all_such_keys_are_listed_together():
     assert refusal("train", "stage=grpo", "evaluation=sampled", "reward=accuracy", "judge=oracle") == (
         "2 keys that nothing reads:\n"

@@ -17,6 +17,8 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.data.contact_sheet import modality_sheet
 from pathvlm_r1.tracking import write_atomically, write_text
 
+SHEET = "sheet.png"
+
 
 def show(config: DataConfig) -> None:
     """Write what `src/data.py` was asked for.
@@ -32,7 +34,7 @@ def _write_sheet(config: DataConfig) -> None:
     """The pictures of a dataset and of those out of its domain, with questions, answers and findings; the prompts."""
     datasets = [config.dataset, *map(named_dataset, config.dataset.out_of_domain)]
     shown = {dataset.name: _spread(load_samples(dataset, config.split), config.n) for dataset in datasets}
-    out = Path(config.out or config.sheet)
+    out = Path(config.out or SHEET)
     prompts = out.with_suffix(".prompts.txt")
     text, sheet = prompts_text(config.model, shown), modality_sheet(shown)
     write_atomically(out, lambda partial: sheet.save(partial, format="PNG", optimize=True))

@@ -12,14 +12,7 @@ from omegaconf import DictConfig
 from pathvlm_r1.config.dataset import DatasetConfig
 from pathvlm_r1.config.mixture import DIVIDED, MixtureConfig
 from pathvlm_r1.config.model import ModelConfig
-from pathvlm_r1.config.rules import (
-    ConfigError,
-    require,
-    require_positive,
-    require_seed,
-    require_text,
-    require_text_if_any,
-)
+from pathvlm_r1.config.rules import ConfigError, require, require_positive, require_seed, require_text_if_any
 from pathvlm_r1.config.splits import OpenSplit, Policy
 from pathvlm_r1.config.typed import Keys, checked
 from pathvlm_r1.data.integrity import BITS, KEY_NAMES
@@ -40,7 +33,6 @@ class DataConfig:
     format: Literal["sheet", "jsonl"]
     split: OpenSplit
     n: int
-    sheet: str
     out: str | None
 
     @classmethod
@@ -50,7 +42,6 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_positive(self.n, "n")
-        require_text(self.sheet, "sheet")
         require_text_if_any(self.out, "out")
 
 

@@ -126,9 +126,6 @@ def _reasons_of_task(composed: DictConfig) -> Iterator[tuple[str, str]]:
         yield from _reasons_of_rescoring(composed)
     if composed.task == "show" and composed.format == "jsonl":
         yield "model", "format=jsonl shows no prompts"
-        yield "sheet", "format=jsonl makes no sheet"
-    if composed.task == "show" and composed.out is not None:
-        yield "sheet", f"out={composed.out} names the file"
     if composed.task == "judge_audit" and composed.run is not None:
         yield from ((key, f"run={composed.run} has its own") for key in ("dataset", "split"))
 
