@@ -17,8 +17,14 @@ settings.register_profile("repository", deadline=None, derandomize=True)  # no w
 settings.load_profile("repository")
 
 
+MEDIUM_FOLDERS = ("bad_input", "end_to_end", "hacking", "parity")  # whole runs, and every exploit
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test marked gpu is skipped where there is none, however it was chosen."""
+    """Tests of `MEDIUM_FOLDERS` are medium; one marked gpu is skipped where there is none, however it was chosen."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in MEDIUM_FOLDERS:
+            item.add_marker(pytest.mark.medium)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

@@ -135,6 +135,7 @@ def test_the_arrows_lead_in_no_circle():
     assert set(TopologicalSorter(arrows).static_order()) == set(ARROWS)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("folder", ARROWS)
 def test_imports_go_downwards_only(folder):
     upwards = {
@@ -146,6 +147,7 @@ def test_imports_go_downwards_only(folder):
     assert upwards == set()
 
 
+@pytest.mark.medium
 def test_entry_points_are_short_and_imported_by_nothing():
     for path in ENTRY_POINTS:
         assert len(path.read_text().splitlines()) < MAX_ENTRY_POINT_LINES, path
@@ -198,6 +200,7 @@ def foreign_imports() -> list[tuple[Path, str, tuple[str, ...]]]:
     ]
 
 
+@pytest.mark.medium
 def test_folders_use_only_each_others_public_names():
     faults = []
     for path, module, names in foreign_imports():
@@ -236,6 +239,7 @@ def test_files_are_read_in_one_sitting():
     assert {path: lines for path, lines in long.items() if lines > MAX_FILE_LINES} == {}
 
 
+@pytest.mark.medium
 def test_functions_fit_on_a_screen():
     long = {
         f"{path.relative_to(ROOT)}: {node.name}": lines

@@ -31,6 +31,7 @@ def imported(folder: str) -> set[str]:
     return {name.partition(".")[0] for name in names} - ours - set(sys.stdlib_module_names)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("folder", "declared"), [("src", RUN_TIME), ("tests", DECLARED)])
 def test_every_import_is_of_a_declared_package(folder, declared):
     distributions = packages_distributions()

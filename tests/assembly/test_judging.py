@@ -100,6 +100,7 @@ def test_a_run_that_goes_on_takes_the_typed_limits_and_keeps_all_else():
         with_typed_limits(oracle, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
 
 
+@pytest.mark.medium
 def test_a_dry_run_says_calls_tokens_and_cost_and_whether_the_cap_is_enough(tmp_path, capsys):
     free = {"api_key_env": "JUDGE_KEY_THAT_IS_NOT_SET", "cache": str(tmp_path / "judge.sqlite"), "dry_run": True}
     assert show_judge_plan(composed(**free, max_cost=100.0))
@@ -122,6 +123,7 @@ def test_without_dry_run_nothing_is_said(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("choice", ["stage=sft", "stage=pretrain", "reward=accuracy"])
 def test_a_dry_run_of_what_pays_no_judge_is_refused(choice):
     with pytest.raises(ConfigError, match=r"judge\.dry_run=true: .*pays no judge"):
@@ -174,6 +176,7 @@ def test_a_panels_member_without_its_key_is_refused_by_its_place(monkeypatch):
         require_judge(checked_panel(prompt="v9").judge)
 
 
+@pytest.mark.medium
 def test_how_a_member_is_asked_does_not_tell_runs_apart_and_what_a_panel_is_does():
     wanted = run_hash(checked_panel(), [])
     assert run_hash(checked_panel(concurrency=2, max_cost=9.0, of_panel={"dry_run": True}), []) == wanted
@@ -193,6 +196,7 @@ def test_a_panel_that_goes_on_takes_the_typed_limits_of_its_paid_member():
         with_typed_limits(free, new.judge, ["resume=x", "judge=openai", "judge.max_cost=2.0"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("key", ["judge.dry_run", "judge.members.paid.dry_run"])
 def test_a_dry_run_of_a_panel_counts_the_calls_of_its_paid_members(key, tmp_path, capsys):
     second = ["+judge@judge.members.second=openai"]

@@ -96,6 +96,7 @@ def test_a_runs_folder_stands_in_the_environment_only_while_it_is_handed_on(tmp_
     assert RUN_FOLDER not in os.environ
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "typed",
     [

@@ -45,6 +45,7 @@ def test_every_file_of_conf_reward_is_expected_here():
     assert sorted(TERMS) == sorted(path.stem for path in CONF.glob("reward/*.yaml"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("name", "terms"), TERMS.items(), ids=TERMS)
 def test_a_file_of_conf_reward_builds_its_terms_with_their_weights(name, terms):
     built, reward = terms_of(f"reward={name}"), TrainConfig.checked(composed("train", f"reward={name}")).reward

@@ -87,7 +87,6 @@ def test_dropping_ends_well_and_counts_the_same(root, verification, tmp_path):
     assert json.loads(out.read_text())["counts"] == verification[1]["counts"]
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("fault", ERRORS, ids=name_of)
 def test_an_error_ends_an_evaluation_and_a_training_before_a_model_is_loaded(root, tmp_path, monkeypatch, fault):
     def loaded(*_, **__):

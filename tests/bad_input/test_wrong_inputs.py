@@ -227,7 +227,6 @@ def test_a_refused_write_is_reported_whoever_runs_it(tmp_path, monkeypatch):
     assert_refused(outcome, "no permission to write here", "no run was started")
 
 
-@pytest.mark.medium
 def test_a_full_disk_during_a_checkpoint_fails_with_a_message_and_keeps_the_earlier_one(tmp_path, monkeypatch):
     straight = trained(tmp_path / "straight", "stage=sft", "trainer.max_steps=1")
     monkeypatch.setattr(running, "CHECKPOINT_EVERY", 1)
@@ -249,7 +248,6 @@ def test_a_full_disk_during_a_checkpoint_fails_with_a_message_and_keeps_the_earl
     assert [path.name for path in run.checkpoints.iterdir()] == ["last.ckpt"]
 
 
-@pytest.mark.medium
 def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
     original, calls = sft.supervised_loss, []
 
@@ -268,7 +266,6 @@ def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
     assert not run.export.exists()
 
 
-@pytest.mark.medium
 def test_resuming_a_finished_run_is_refused(tmp_path):
     run = trained(tmp_path / "runs", "stage=sft", "trainer.max_steps=1")
     before = read_manifest(run.path)

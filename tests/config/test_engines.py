@@ -44,6 +44,7 @@ def test_a_filter_that_the_engine_lacks_is_refused_where_it_is_on(name, value, w
     assert schema_of("eval", [f"task={task}"]).checked(off).evaluation.filters == {}
 
 
+@pytest.mark.medium
 def test_grpo_needs_log_probs_and_sft_does_not(lacking):
     lacking("log_probs")
     assert message_of("train", ["stage=grpo"], {}) == (
@@ -103,6 +104,7 @@ def test_a_correction_out_of_range_is_refused(key, value, rule):
     assert rule in message
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "choices_of", "weight_sync", "rule"),
     [

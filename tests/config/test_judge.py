@@ -42,6 +42,7 @@ RANGES = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("key", "value", "rule"), RANGES)
 @pytest.mark.parametrize("name", ["train", "eval"])
 def test_a_value_of_the_judge_out_of_range_is_refused(name, key, value, rule):
@@ -71,6 +72,7 @@ def test_a_server_of_ones_own_needs_a_price_of_nothing_and_no_key():
     assert (checked.judge.price.input, checked.judge.api_key_env) == (0.0, None)
 
 
+@pytest.mark.medium
 def test_a_run_that_goes_on_may_be_given_other_limits_of_its_judge_and_nothing_else():
     allowed = ("resume=outputs/x", "judge=openai", "judge.max_cost=9", "judge.concurrency=2")
     refuse_unread(allowed, composed("train", *allowed))
@@ -104,6 +106,7 @@ def test_a_judge_in_this_process_has_ranges_of_its_own(key, value, rule):
     assert rule in message
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("judge", ["judge=openai", "judge=local"])
 def test_supervised_training_asks_no_language_model(judge):
     typed = ("stage=sft", judge)
@@ -144,6 +147,7 @@ def test_a_preset_has_the_rates_of_its_name_and_is_recorded_under_it(preset, ste
 PANEL = ["judge=panel", "+judge@judge.members.paid=openai"]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("choices", "values", "message"),
     [
@@ -173,6 +177,7 @@ def test_a_member_that_there_is_not_is_refused_with_those_that_there_are():
     assert all(path.stem in str(caught.value) for path in (CONF / "judge").glob("*.yaml"))
 
 
+@pytest.mark.medium
 def test_supervised_training_asks_no_panel_with_a_language_model():
     with pytest.raises(ConfigError, match="judge: stage=sft asks no language model"):
         refuse_unread(("stage=sft", *PANEL), composed("train", "stage=sft", *PANEL))

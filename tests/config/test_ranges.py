@@ -93,6 +93,7 @@ def typed(value: object) -> str:
     return {None: "null", "": "''"}.get(value, str(value))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("key", "value", "rule"), RANGES)
 def test_a_value_out_of_range_is_refused_with_its_key_and_the_rule(key, value, rule):
     assert message_of("train", [], {key: value}) == f"{key}={typed(value)}: {rule}"
@@ -136,6 +137,7 @@ OTHER_GROUPS = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("choice", "key", "value", "rule"), OTHER_GROUPS)
 def test_so_is_one_of_another_choice(choice, key, value, rule):
     assert message_of("train", [choice], {key: value}) == f"{key}={typed(value)}: {rule}"
@@ -182,6 +184,7 @@ def test_features_are_not_kept_of_a_vision_tower_that_changes_them():
     assert message_of("train", [], {"model.feature_folder": " "}).startswith("model.feature_folder=")
 
 
+@pytest.mark.medium
 def test_a_base_checkpoint_is_made_of_nano_with_all_its_weights():
     choices_of = ["stage=pretrain", "model=qwen2_5_vl_3b"]
     assert message_of("train", choices_of, {}) == "model=qwen2_5_vl_3b: stage=pretrain needs nano"
@@ -198,12 +201,14 @@ def test_the_process_term_needs_a_judge_that_can_score_the_dataset(name):
     assert ENTRY_POINTS[name].checked(without).judge.name == "none"
 
 
+@pytest.mark.medium
 def test_a_judge_that_looks_itself_scores_any_dataset(monkeypatch):
     monkeypatch.setitem(run.JUDGES_BY_DATASET, "phantom", ())
     for judge in ("openai", "rules", "local"):
         assert TrainConfig.checked(changed("train", [f"judge={judge}"], {})).judge.name == judge
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("choice", "key"),
     [("noisy_10", "judge.judge=oracle"), ("panel", "judge.members.oracle=oracle, judge.members.noisy")],
@@ -224,6 +229,7 @@ def test_a_judge_that_relies_on_the_oracle_scores_what_the_oracle_can(choice, ke
     assert TrainConfig.checked(changed("train", [f"judge={choice}"], of_rules[choice])).judge.name == choice
 
 
+@pytest.mark.medium
 def test_the_papers_fallback_is_refused_where_each_term_is_standardised_by_itself():
     rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
     values = {"reward.missing": "paper"}
@@ -270,6 +276,7 @@ def test_a_check_before_grpo_needs_a_judge_too_and_knows_no_other_tasks_keys():
     assert "runs is not a key" in message_of("eval", ["task=rl_readiness"], {"runs": "outputs"})
 
 
+@pytest.mark.medium
 def test_an_evaluation_has_one_control_at_a_time():
     assert message_of("eval", [], {"blank_images": True, "shuffled_images": True}) == (
         "shuffled_images=true: not together with blank_images=true"

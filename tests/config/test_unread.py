@@ -13,6 +13,7 @@ def refusal(name, *typed):
     return str(caught.value)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("typed", "key", "reason"),
     [
@@ -32,6 +33,7 @@ def test_a_typed_key_that_a_training_does_not_read_is_refused_with_the_reason(ty
     assert refusal("train", *typed) == f"{key}: {reason}; leave it out"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("typed", "message"),
     [

@@ -40,6 +40,7 @@ def test_the_completion_that_a_contract_asks_for_is_read_as_right_and_in_form(na
     assert (parsed.answer, parsed.is_formatted, parsed.is_guessed) == (question.answer, True, False)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_every_text_has_an_answer_or_none_and_the_same_again(name):
     contract = CONTRACTS[name]

@@ -162,6 +162,7 @@ def test_the_work_of_the_parser_grows_linearly():
     assert_work_grows_linearly(CONTRACT.parse)
 
 
+@pytest.mark.medium
 def test_a_backtracking_parser_is_caught():
     with pytest.raises(AssertionError):
         assert_work_grows_linearly(backtracking_parse)

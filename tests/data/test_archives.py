@@ -133,6 +133,7 @@ def test_all_that_is_wrong_is_listed_together(tmp_path):
     assert "/b" in message
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_a_bomb_is_refused_by_its_ratio_and_a_large_set_by_its_size(tmp_path, kind):
     archive = pack(tmp_path / "bomb.bin", {"zeros": bytes(HARMLESS_BYTES + 1)}, kind)

@@ -69,11 +69,13 @@ def annotated(root: Path, sample: Sample) -> int:
     return (root / "Annotations" / f"{sample.image_id}.xml").read_text().count(f"<name>{name}</name>")
 
 
+@pytest.mark.medium
 def test_no_photograph_is_in_two_splits(splits):
     images = {name: {sample.image_id for sample in split.samples} for name, split in splits.items()}
     assert all(images[one].isdisjoint(images[other]) for one, other in permutations(images, 2))
 
 
+@pytest.mark.medium
 def test_sft_and_rl_share_the_official_train_list_and_the_others_are_official(root, splits):
     official = read_folder(root, lists=("train", "val", "test"), classes=("RBC", "WBC", "Platelets"))
     assert abs(splits["sft"].report.photographs - splits["rl"].report.photographs) <= 1
@@ -191,6 +193,7 @@ def test_the_same_seed_gives_the_same_questions_and_another_seed_others(drawn):
     assert load(drawn) != load(drawn, seed=1)
 
 
+@pytest.mark.medium
 def test_samples_have_unique_ids_and_survive_pickling(splits):
     samples = [sample for split in splits.values() for sample in split.samples]
     assert len({sample.sample_id for sample in samples}) == len(samples)
@@ -199,6 +202,7 @@ def test_samples_have_unique_ids_and_survive_pickling(splits):
     assert samples[0].images[0].load().mode == "RGB"
 
 
+@pytest.mark.medium
 def test_the_report_accounts_for_every_photograph_and_is_logged(root, splits, caplog):
     for split in splits.values():
         for kind in split.report.types:
@@ -210,6 +214,7 @@ def test_the_report_accounts_for_every_photograph_and_is_logged(root, splits, ca
     assert "left out so that the answers are balanced" in caplog.text
 
 
+@pytest.mark.medium
 @pytest.mark.skipif("BCCD_ROOT" not in os.environ, reason="BCCD_ROOT does not name the real BCCD folder")
 def test_the_real_folder_has_its_known_counts_and_quartiles():
     root = Path(os.environ["BCCD_ROOT"])

@@ -233,6 +233,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("spoilt") / "one"
 
 
+@pytest.mark.medium
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     whole=st.sampled_from(ENCODED),

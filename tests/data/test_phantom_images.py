@@ -88,6 +88,7 @@ def test_a_picture_is_rgb_of_the_asked_size_and_the_same_at_every_call(modality,
     assert source(modality, image_size=size).sample("sft", 3).images[0].load().tobytes() == image.load().tobytes()
 
 
+@pytest.mark.medium
 def test_a_fresh_process_asks_and_renders_the_same():
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
     command = [sys.executable, "-c", PRINT_DIGESTS, str(Path(__file__).parent)]
@@ -138,6 +139,7 @@ def test_the_base_models_pictures_come_from_a_dataset_of_their_own():
     assert not {exercises(index).image.key[:2] for index in range(60)} & configured
 
 
+@pytest.mark.medium
 @every_modality
 def test_every_finding_changes_the_picture(modality):
     for seed in range(3):
@@ -148,6 +150,7 @@ def test_every_finding_changes_the_picture(modality):
             assert min(changes) > LEAST_CHANGE, (list(values), changes)
 
 
+@pytest.mark.medium
 @every_modality
 def test_the_work_for_a_picture_is_bounded_and_does_not_grow_with_its_pixels(modality):
     shown = [dict(zip(ONTOLOGIES[modality].findings, drawn_phrases(modality, s), strict=True)) for s in range(6)]
@@ -156,6 +159,7 @@ def test_the_work_for_a_picture_is_bounded_and_does_not_grow_with_its_pixels(mod
     assert max(abs(one - other) for one, other in zip(calls[112], calls[168], strict=True)) <= 60  # Pillow's own
 
 
+@pytest.mark.medium
 def test_the_rendering_benchmark_measures_every_modality_at_both_sizes(tmp_path):
     out = tmp_path / "rendering.json"
     command = [sys.executable, str(BENCHMARK), "--quick", "--n", "1", "--out", str(out)]

@@ -87,12 +87,14 @@ def test_neither_letter_nor_option_text_says_which_is_right(modality):
     assert option_text_faults(drawn) == []
 
 
+@pytest.mark.medium
 def test_a_prior_over_answers_shows_in_the_option_texts():
     for wrong in (skewed_diagnosis, natural_grade):
         drawn = [(s.question_type, s.options, LETTERS.index(s.answer)) for s in wrong(0, DRAWS)]
         assert len(option_text_faults(drawn)) >= 2
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("modality", ONTOLOGIES)
 def test_readers_of_the_text_alone_stay_at_chance_on_the_configured_splits(modality):
     train, test = split(modality, "sft"), split(modality, "test")
@@ -101,6 +103,7 @@ def test_readers_of_the_text_alone_stay_at_chance_on_the_configured_splits(modal
     assert {name: accuracy for name, accuracy in reached.items() if not low <= accuracy <= high} == {}
 
 
+@pytest.mark.medium
 def test_readers_of_the_text_alone_catch_each_way_of_giving_the_answer_away():
     caught = {}
     for wrong in (skewed_diagnosis, natural_grade):

@@ -54,6 +54,7 @@ def test_where_an_exchange_of_a_finding_leaves_all_draws_alone_what_changes_is_i
     assert np.mean(outside) < 2
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("modality", ONTOLOGIES)
 def test_what_is_seen_has_a_region_and_what_is_absent_has_none(modality):
     for attribute, phrases in ONTOLOGIES[modality].findings.items():
@@ -87,6 +88,7 @@ def test_the_region_of_several_attributes_is_their_union_and_the_same_at_every_c
     assert np.array_equal(one.region((first, second)), one.region((first, second)))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("modality", "size"), list(product(ONTOLOGIES, (56, 112))))
 def test_a_question_has_the_region_of_what_decides_it_at_the_size_of_its_picture(modality, size):
     source = PhantomSource("p", modality, 0, size, {"complete": 1.0})

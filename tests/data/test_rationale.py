@@ -52,6 +52,7 @@ def calls_of(function, *given):
     return count
 
 
+@pytest.mark.medium
 @given(argument=arguments, style=sampled_from(list(Style)))
 def test_what_is_written_in_a_style_is_read_back(argument, style):
     full = style is Style.COMPLETE
@@ -74,6 +75,7 @@ def denied(argument):
     )
 
 
+@pytest.mark.medium
 @given(argument=arguments)
 def test_a_denied_sentence_is_read_as_a_denial_and_never_as_a_claim(argument):
     expected = Reading(argument.seen, argument.cited, argument.excluded, ())
@@ -91,6 +93,7 @@ def test_a_finding_is_denied_by_its_no_and_the_others_of_its_list_are_not():
     assert read_denials("The image shows glands, no nests and no sheets.").seen == ("nests", "sheets")
 
 
+@pytest.mark.medium
 @given(argument=arguments)
 def test_case_line_breaks_and_repetition_change_nothing(argument):
     written = write(argument, Style.COMPLETE)
@@ -99,6 +102,7 @@ def test_case_line_breaks_and_repetition_change_nothing(argument):
     assert read(f"{written} {written}") == read(written)
 
 
+@pytest.mark.medium
 @given(argument=arguments)
 def test_free_text_between_the_sentences_is_not_a_claim(argument):
     written = write(argument, Style.COMPLETE)
@@ -143,6 +147,7 @@ def test_a_long_hostile_text_is_read():
     assert len(read("By definition" + " means" * 100_000).cited) == 1
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("modality", ONTOLOGIES)
 def test_reference_rationales_have_the_configured_shares_of_styles(modality):
     samples, shares = split(modality, "sft"), CONFIGURED[modality]["style_shares"]

@@ -8,7 +8,6 @@ from PIL import Image
 from running import entry
 
 
-@pytest.mark.medium
 def test_a_mirrored_copy_and_pretraining_pictures_are_found_and_shown(tmp_path):
     root = draw_distinct_smears(tmp_path / "smears")
     pictures = root / "JPEGImages"

@@ -12,7 +12,7 @@ from pathvlm_r1.data.phantom import PhantomSource
 from pathvlm_r1.reward import EVENTS, Completion, FinishReason, OracleJudge
 from pathvlm_r1.reward.judges import RulesJudge
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 COUNT = 300
 OURS = PhantomSource("phantom", "histology", 20260711, 112, {"terse": 0.3, "partial": 0.1, "complete": 0.6})

@@ -12,7 +12,7 @@ from pathvlm_r1.data.lookups import Lesson
 from pathvlm_r1.stages import SFTModule
 from pathvlm_r1.tracking import RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 TINY_PRETRAINING = (
     "stage=pretrain", "logger=csv", "stage.max_steps=3", "stage.rows_per_step=4", "stage.pictures=4",

@@ -8,7 +8,7 @@ from pathvlm_r1.assembly.policies import load_policy
 from pathvlm_r1.config import EvalConfig, FullConfig
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 
 @pytest.mark.parametrize("engine", ["native", "hf"])

@@ -12,7 +12,7 @@ from pathvlm_r1.evaluation import Prediction
 from pathvlm_r1.evaluation.predictions import read_predictions
 from pathvlm_r1.reward import RubricEvents, process_score
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from drawn_bccd import draw_bccd
 from drawn_sets import write_pathmmu
 from running import LIGHTNING_WARNINGS, entry
@@ -18,7 +17,6 @@ def explained(out, *arguments):
     return outcome.stdout, json.loads((out / "explain.json").read_text())
 
 
-@pytest.mark.medium
 def test_tables_numbers_and_overlays_are_written_and_are_the_same_at_every_run(tmp_path):
     text, found = explained(tmp_path / "a", *OURS)
     again, same = explained(tmp_path / "b", *OURS)
@@ -38,7 +36,6 @@ def test_tables_numbers_and_overlays_are_written_and_are_the_same_at_every_run(t
     ]
 
 
-@pytest.mark.medium
 def test_photographs_are_held_against_their_boxes_and_sets_without_regions_say_so(tmp_path):
     root = draw_bccd(tmp_path / "bccd")
     text, found = explained(tmp_path / "a", "dataset=bccd", f"dataset.root={root}", "methods=[random]", "n=6")

@@ -15,7 +15,7 @@ from running import (
 from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 NAMES = ["validation/accuracy", "validation/completion_tokens", "validation/format", "validation/process"]
 LONG = "model.max_completion_tokens=48"  # some answers are complete, others are cut

@@ -9,7 +9,7 @@ from running import LIGHTNING_WARNINGS, TINY_DATA, TINY_GRPO, are_equal, entry, 
 from pathvlm_r1.reward import EVENTS, JudgeError
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 GRPO = (*TINY_GRPO, "stage.init=base", "trainer.max_steps=4", "reward=process")
 

@@ -17,7 +17,7 @@ from pathvlm_r1.data.errors import DatasetError
 from pathvlm_r1.evaluation import read_predictions
 from pathvlm_r1.rollout import NativeEngine
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 FEW = ("rollout.rows_per_batch=1", "dataset.splits.test=10")  # portions of four questions: 4, 4, 2
 SAMPLED = (*FEW, "evaluation=sampled", "evaluation.samples=2")

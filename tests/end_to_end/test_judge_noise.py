@@ -5,7 +5,7 @@ import json
 import pytest
 from running import LIGHTNING_WARNINGS, TINY, entry, runs_below
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 SHORT = ("trainer.max_steps=2", "stage.group_size=4", "stage.temperature=1.5", "stage.validation_samples=2")
 

@@ -22,7 +22,7 @@ from running import (
 from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 STEPS = 4  # of 2 prompts with 4 completions
 GRPO = (*TINY_GRPO, "stage.init=base", f"trainer.max_steps={STEPS}", "stage.learning_rate=1e-3", "reward=process")

@@ -13,7 +13,7 @@ from pathvlm_r1.model.processor import save_processor
 from pathvlm_r1.reward import JudgeError
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 
 @pytest.fixture(scope="module")

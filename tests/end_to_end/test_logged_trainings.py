@@ -8,7 +8,7 @@ from pathvlm_r1.assembly import running
 from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 CUT = "model.max_completion_tokens=8"  # as many as the base needs for some of its answers
 

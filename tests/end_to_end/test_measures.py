@@ -14,7 +14,7 @@ from pathvlm_r1.evaluation import read_choices, read_graded, write_report
 from pathvlm_r1.reward.judges import QUALITIES
 from pathvlm_r1.tracking import read_manifest, write_json
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 FEW = ("dataset.splits.test=3",)
 
 

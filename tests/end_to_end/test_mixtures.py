@@ -62,7 +62,6 @@ def test_all_questions_of_all_sources_are_there_with_ids_of_their_own():
     )
 
 
-@pytest.mark.medium
 def test_a_run_tells_how_often_every_source_was_drawn_and_what_it_earned(tmp_path):
     run = trained(tmp_path)
     rows = [row for row in metrics(run) if row.get("mixture/phantom/share")]
@@ -84,7 +83,6 @@ def test_there_are_two_commands_of_mixtures_in_the_readme():
     assert len(COMMANDS) == 2
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_a_command_of_the_readme_trains_on_its_mixture(tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)

@@ -24,7 +24,7 @@ from pathvlm_r1.reward import Completion, Score
 from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunFolder, RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 FROM_BASE = (*TINY_GRPO, "stage.init=base", "stage.weight_decay=0", "stage.beta=0")
 

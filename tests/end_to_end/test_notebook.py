@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
@@ -16,8 +15,6 @@ from pathvlm_r1.evaluation import write_report
 
 NOTEBOOK = ROOT / "notebooks" / "results.ipynb"
 REPLICATES = 200
-
-pytestmark = pytest.mark.medium
 
 
 def notebook():

@@ -31,7 +31,6 @@ def archive(tmp_path, monkeypatch):
     shutil.make_archive("PathMMU", "zip", root)
 
 
-@pytest.mark.medium
 @pytest.mark.usefixtures("archive")
 def test_five_commands_lead_from_an_archive_to_accuracies_with_intervals(tmp_path):
     given = commands()

@@ -20,7 +20,7 @@ from running import (
 from pathvlm_r1.stages import GRPOModule
 from pathvlm_r1.tracking import RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 README = (ROOT / "README.md").read_text()
 SECTION = README.partition("## Rewards")[2].partition("\n## ")[0]

@@ -1,6 +1,5 @@
 """Reduced precision as the GPU trainers have it, here on the CPU."""
 
-import pytest
 import torch
 from running import LIGHTNING_WARNINGS, TINY_GRPO, exported, metrics, reward_brevity, trained
 
@@ -9,7 +8,6 @@ from pathvlm_r1.stages import GRPOModule
 pytestmark = LIGHTNING_WARNINGS
 
 
-@pytest.mark.medium
 def test_mixed_precision_trains_an_adapter_in_float32_over_frozen_bfloat16(tmp_path, monkeypatch):
     reward_brevity(monkeypatch)
     types, moved = [], []

@@ -9,8 +9,6 @@ from running import entry
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
 from pathvlm_r1.tracking import write_text
 
-pytestmark = pytest.mark.medium
-
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory):

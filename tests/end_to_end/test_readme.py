@@ -70,7 +70,6 @@ def shortening(name: str, arguments: str) -> tuple[str, ...]:
     return next((short for part, short in special.items() if part in arguments), usual)
 
 
-@pytest.mark.medium
 def test_the_commands_for_the_embedded_model_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
@@ -116,7 +115,6 @@ ENGINE = README.partition("## The GRPO engine")[2].partition("\n## ")[0]
 ENGINE_COMMANDS = re.findall(r"^    python src/train\.py (.*)$", ENGINE, flags=re.MULTILINE)
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("arguments", ENGINE_COMMANDS)
 def test_a_command_of_the_engines_section_trains_a_step(tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ from pathvlm_r1.assembly.verifying import verify_rewards
 from pathvlm_r1.reward import RubricEvents, WeightedTerm, process_score
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 FORMATTED = "<think></think><answer>A</answer>"
 

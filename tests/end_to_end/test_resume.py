@@ -24,7 +24,7 @@ from pathvlm_r1.config import ConfigError
 from pathvlm_r1.stages import GRPOModule, SFTModule
 from pathvlm_r1.tracking import RunInterrupted, read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 STEPS = 4  # of 4 rows over 6 samples, or of 2 prompts over 4: the order is drawn afresh within each run
 SFT = ("stage=sft", "model.recipe.sft.max_steps=4")

@@ -10,7 +10,7 @@ from pathvlm_r1.config import ReadinessConfig
 from pathvlm_r1.data.stream import ItemStream
 from pathvlm_r1.rollout import NativeEngine
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 CHECK = ("task=rl_readiness", *TINY_DATA, "n=4", "group_size=4", "replicates=50")
 LEFT_OUT = {"estimates", "missing", "counts", "verdict"}

@@ -47,7 +47,6 @@ def words_of(outcome: Outcome) -> str:
     return outcome.stderr.partition("To open it type ")[2].partition(";")[0]
 
 
-@pytest.mark.medium
 def test_it_is_opened_by_its_name_and_content_alone_and_every_opening_is_registered_and_reported(dataset, tmp_path):
     output = tmp_path / "out"
     closed = asked(dataset, output)

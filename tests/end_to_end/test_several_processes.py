@@ -27,7 +27,7 @@ from pathvlm_r1.config import ConfigError
 from pathvlm_r1.evaluation import read_log
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 TWO = ("trainer.devices=2", "+trainer.strategy=ddp")
 SFT = ("stage=sft", "trainer.precision=64-true")  # in float64 nothing but rounding lies between the two

@@ -1,12 +1,11 @@
 """How the runs of a sweep stand in W&B: side by side, told apart by what differs, with figures to compare."""
 
-import pytest
 import wandb
 from running import LIGHTNING_WARNINGS, TINY_SFT, entry, runs_below
 
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 
 def test_the_runs_of_a_sweep_share_a_group_and_are_named_by_what_differs(tmp_path, monkeypatch):

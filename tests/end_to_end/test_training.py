@@ -28,7 +28,7 @@ from pathvlm_r1.assembly.identity import parent_record
 from pathvlm_r1.config import PhantomConfig
 from pathvlm_r1.tracking import read_manifest
 
-pytestmark = [*LIGHTNING_WARNINGS, pytest.mark.medium]
+pytestmark = LIGHTNING_WARNINGS
 
 GRPO_COLUMNS = [
     "reward/accuracy", "reward/accuracy_std", "reward/format", "reward/format_std", "reward/process",

@@ -49,7 +49,6 @@ def clone(tmp_path, monkeypatch):
     return tmp_path / "BCCD_Dataset" / "BCCD"
 
 
-@pytest.mark.medium
 def test_one_set_goes_through_every_verb(clone, tmp_path):
     walk(draw_distinct_smears(clone), tmp_path)
 

@@ -36,6 +36,7 @@ def answered(rows_per_batch, decodes=1, *, with_letters=False):
     return answers, engine.calls
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rows_per_batch", [1, 2, 4, 64])
 def test_answers_come_in_the_order_of_the_questions_whatever_the_batches(rows_per_batch):
     alone, _ = answered(64, with_letters=True)
@@ -69,6 +70,7 @@ def asker(decoding, rows_per_batch=2, decodes=1, longest=0):
     return Asker(encoder, engine, decoding, decodes=decodes, longest=longest)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("decoding", [Decoding(6, 0.0), Decoding(6, 1.0)], ids=["greedy", "sampled"])
 def test_a_portion_is_the_same_whichever_stood_before_it(decoding):
     ask = asker(decoding, decodes=2)
@@ -130,6 +132,7 @@ def test_a_greedy_cap_is_raised_for_what_it_cut_and_a_drawn_answer_is_never_draw
     assert all(one.tokens <= one.cap for (one,) in portion)
 
 
+@pytest.mark.medium
 def test_greedy_answers_in_float32_are_the_same_for_batches_of_one_and_of_sixteen():
     """Padding and batching only round: sixteen questions, padded to the longest, answer as each does alone."""
 

@@ -43,6 +43,7 @@ def test_the_seed_of_the_bootstrap_moves_the_interval_and_not_the_difference(run
     assert metrics[0]["low"] != metrics[1]["low"]
 
 
+@pytest.mark.medium
 def test_what_cannot_be_compared_ends_in_one_message(runs, tmp_path):
     a, b = runs
     other = evaluated_run(tmp_path, "sft_continued", files={"phantom.test.greedy": answered("grpo", 0)[:30]})

@@ -36,6 +36,7 @@ def arms(pairs):
     return np.array(pairs).T
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(pairs=PAIRS)
 def test_mcnemar_is_the_binomial_test_of_the_items_that_tell_the_arms_apart(pairs):
@@ -97,6 +98,7 @@ def test_with_one_seed_the_difference_is_the_image_bootstrap_of_the_differences(
     np.testing.assert_allclose(ends(result.interval), ends(witness), atol=ROUNDING)
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(pairs=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=7, max_size=7))
 def test_swapping_the_arms_mirrors_the_difference_and_keeps_p(pairs):
@@ -131,6 +133,7 @@ def test_differences_that_cancel_over_seeds_are_ties_despite_rounding(unit):
     assert result.p_value == 1.0
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(scale=st.floats(1e-15, 1e6))
 def test_p_does_not_depend_on_the_unit(scale):

@@ -46,6 +46,7 @@ def test_holm_only_raises_p_values_and_less_than_bonferroni(p_values):
         assert p <= adjusted * (1 + 1e-12) <= min(1.0, len(p_values) * p) * (1 + 1e-9)
 
 
+@pytest.mark.medium
 def test_holm_is_that_of_statsmodels():
     p_values = np.random.default_rng(1).random(30) ** 4
     assert holm(list(p_values)) == pytest.approx(multipletests(p_values, method="holm")[1], rel=1e-12)

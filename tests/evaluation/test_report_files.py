@@ -3,6 +3,7 @@
 import io
 import json
 
+import pytest
 from evaluated_runs import add_predictions, answered, evaluated_run, study
 from PIL import Image
 
@@ -10,6 +11,7 @@ from pathvlm_r1.evaluation import figure_png, markdown, read_items, read_summary
 from pathvlm_r1.evaluation.collecting import collect
 from pathvlm_r1.evaluation.summary import summarise
 
+pytestmark = pytest.mark.medium
 REPLICATES = 200
 
 

@@ -52,6 +52,7 @@ def comparison_of(summary, a, b, metric, dataset="phantom"):
     return found[0]
 
 
+@pytest.mark.medium
 def test_the_json_has_the_promised_keys(summary):
     written = plain(summary.as_json())
     assert {"rows", "comparisons", "controls", "sampled", "letters"} <= set(written)

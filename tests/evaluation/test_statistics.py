@@ -38,6 +38,7 @@ def test_wilson_is_the_closed_form(successes, n, confidence):
     np.testing.assert_allclose(ends(wilson(successes, n, confidence)), [centre - half, centre + half], atol=ROUNDING)
 
 
+@pytest.mark.medium
 def test_wilson_is_the_interval_of_scipy():
     for n in (1, 7, 60, 300):
         for successes in range(n + 1):
@@ -78,6 +79,7 @@ def test_wilson_refuses_what_is_no_proportion(successes, n, confidence, fault):
         wilson(successes, n, confidence)
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(items=ITEMS, seed=st.integers(0, 2**32))
 def test_the_bootstrap_interval_holds_the_mean(items, seed):
@@ -86,6 +88,7 @@ def test_the_bootstrap_interval_holds_the_mean(items, seed):
     assert interval.low - ROUNDING <= np.mean(values) <= interval.high + ROUNDING  # equal values miss it by rounding
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("images", [["a", "b", "c", "d"], ["a", "b", "b", "c", "c", "c", "d"]])
 @pytest.mark.parametrize("confidence", [0.5, 0.95])
 def test_the_bootstrap_finds_the_quantiles_of_all_resamples_enumerated(images, confidence):
@@ -98,6 +101,7 @@ def test_the_bootstrap_finds_the_quantiles_of_all_resamples_enumerated(images, c
         assert np.mean(resamples < end - ROUNDING) - allowed <= share <= np.mean(resamples <= end + ROUNDING) + allowed
 
 
+@pytest.mark.medium
 def test_with_one_item_per_image_it_is_the_plain_bootstrap_of_scipy():
     values = np.random.default_rng(2).exponential(size=80)
     actual = bootstrap(values, [f"image-{i}" for i in range(80)], replicates=40_000)
@@ -119,6 +123,7 @@ def test_with_many_images_it_is_the_normal_interval_of_the_ratio_estimator():
     )
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(items=ITEMS, copies=st.integers(2, 4))
 def test_repeating_every_item_within_its_image_changes_nothing(items, copies):
@@ -135,6 +140,7 @@ def test_four_copies_of_every_image_halve_the_interval():
     assert copied_width / width == pytest.approx(0.5, rel=0.06)  # widths of 10,000 replicates scatter by 1 to 2 %
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(items=ITEMS, shuffle=st.randoms(use_true_random=False))
 def test_the_order_of_rows_makes_no_difference(items, shuffle):
@@ -145,6 +151,7 @@ def test_the_order_of_rows_makes_no_difference(items, shuffle):
     np.testing.assert_allclose(ends(first), ends(second), atol=1e-11)
 
 
+@pytest.mark.medium
 @settings(deadline=None)
 @given(items=ITEMS, shift=st.floats(-100, 100), scale=st.floats(0.1, 10))
 def test_the_interval_moves_and_stretches_with_the_values(items, shift, scale):
@@ -163,6 +170,7 @@ def test_equal_generators_give_equal_intervals_however_the_draws_are_split(monke
     assert bootstrap(values, images, seed=1, replicates=501) != whole
 
 
+@pytest.mark.medium
 def test_memory_does_not_grow_with_replicates_times_images():
     values, images = np.random.default_rng(7).normal(size=20_000), [f"image-{i}" for i in range(20_000)]
     tracemalloc.start()

@@ -65,6 +65,7 @@ def test_a_mean_without_the_shift_is_caught():
         assert_equal_rewards_give_exactly_zero(unshifted_advantages)
 
 
+@pytest.mark.medium
 @each_within_groups
 @settings(deadline=None, max_examples=50)
 @given(rewards=groups, shift=floats(-100, 100))
@@ -76,6 +77,7 @@ def test_advantages_ignore_a_common_shift_and_the_other_groups(advantages, rewar
     assert_close(beside_another, advantages(group), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.medium
 @each_advantage
 @settings(deadline=None, max_examples=50)
 @given(rewards=groups, seed=integers(0, 2**32 - 1))

@@ -54,6 +54,7 @@ def assert_nothing_outside_the_mask_matters(objective, batch):
         assert all(torch.equal(result.means[name], expected.means[name]) for name in expected.means)
 
 
+@pytest.mark.medium
 @each_name
 @settings(deadline=None, max_examples=12)
 @given(batch=batches)
@@ -69,6 +70,7 @@ def test_the_other_estimators_enter_the_loss_likewise(kl, batch):
     assert_equals_brute_force(replace(objective, kl=kl), parts._replace(kl=kl.__name__), batch)
 
 
+@pytest.mark.medium
 @settings(deadline=None, max_examples=12)
 @given(batch=batches)
 def test_the_two_sided_clip_equals_a_loop_in_plain_python(batch):
@@ -99,6 +101,7 @@ def test_another_average_pairing_or_sign_is_caught(wrong):
         assert_equals_brute_force(wrong, SHIPPED["grpo"][1], FIXED)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", SPLITTABLE)
 @settings(deadline=None, max_examples=10)
 @given(batch=batches, micro_batch_rows=integers(1, 6), seed=integers(0, 2**32 - 1))
@@ -126,6 +129,7 @@ def test_a_micro_batch_that_takes_itself_for_the_step_is_caught():
         assert_same_however_split(wrong_objectives.with_the_micro_batch_as_the_step, FIXED, 2, seed=0)
 
 
+@pytest.mark.medium
 @each_name
 @settings(deadline=None, max_examples=8)
 @given(batch=batches)
@@ -138,6 +142,7 @@ def test_a_mask_that_comes_after_the_exponential_is_caught():
         assert_nothing_outside_the_mask_matters(wrong_objectives.masked_after_the_exponential, FIXED)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("cispo", "gspo_token")])  # detached weights
 def test_automatic_and_numerical_gradients_agree_away_from_the_kinks(name):
     log_ratios = torch.tensor([-0.5, -0.1, 0.1, 0.5], dtype=torch.float64).repeat(6, 2)[:, :7]  # bounds: -.22 and .25

@@ -17,6 +17,7 @@ FIXED = random_tokens(seed=1, rows=6, tokens=7)  # tokens beyond either bound, a
 GRPO = SHIPPED["grpo"][0]
 
 
+@pytest.mark.medium
 @each_name
 @settings(deadline=None, max_examples=8)
 @given(batch=batches)

@@ -13,8 +13,6 @@ from pathvlm_r1.data.rationale import read
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, process_score
 from pathvlm_r1.reward.judges import oracle
 
-pytestmark = pytest.mark.medium
-
 JUDGE = OracleJudge(CONTRACT)
 MISREADING = replace(FLAWLESS, definition_error=True)
 HONEST_WRONG = process_score(MISREADING, 0.4)

@@ -15,8 +15,6 @@ from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OutcomeAccuracy, SoftOverlong
 from pathvlm_r1.reward.judges.oracle import reasoning
 
-pytestmark = pytest.mark.medium
-
 OVERLONG = SoftOverlong(max_tokens=2000, buffer_tokens=500)
 TOO_LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 

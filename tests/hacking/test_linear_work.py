@@ -16,8 +16,6 @@ from pathvlm_r1.data.rationale import read, read_denials
 from pathvlm_r1.reward import Completion, FinishReason, OracleJudge, concluded
 from pathvlm_r1.reward.judges import RulesJudge
 
-pytestmark = pytest.mark.medium
-
 SAMPLE = phantom_samples("histology", 2)[1]
 ATTEMPT = Attempt(SAMPLE, SAMPLE.answer, states_text=True)
 JUDGE, RULES = OracleJudge(CONTRACT), RulesJudge()

@@ -16,8 +16,6 @@ from written_completions import CONTRACT, open_question
 
 from pathvlm_r1.reward import Completion, Missing, Score, WeightedTerm, token_f1
 
-pytestmark = pytest.mark.medium
-
 SIMILAR = "+reward.text_similarity={weight: 1}"
 PENALTIES = (
     "+reward.length={weight: 1, min_tokens: 24, max_tokens: 384, falloff_tokens: 24}",

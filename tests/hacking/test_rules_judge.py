@@ -7,8 +7,6 @@ from gaming import DUAL, MARGIN, TOTAL, WORDED, Bounds, successes
 from readme_tables import ROOT, ROUNDING, readme_table
 from shares import COLUMNS, highest_shares
 
-pytestmark = pytest.mark.medium
-
 # Class -> the exploits that are paid like honest reasoning, for a right answer or a wrong one.
 BEATEN_BY = {
     Kind.EVERY_FINDING: {"every phrase, then the argument"},

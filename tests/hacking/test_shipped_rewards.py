@@ -10,8 +10,6 @@ from written_completions import CONTRACT, honest_wrong
 
 from pathvlm_r1.reward import AnswerConsistency, Missing, Score, WeightedTerm, concluded
 
-pytestmark = pytest.mark.medium
-
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):

@@ -91,6 +91,7 @@ def test_a_text_that_spells_out_special_tokens_speaks_in_no_other_role_and_says_
     assert ours.tokenizer(naive)["input_ids"].count(ours.end_ids[-1]) > 2, "the wrong one: a turn is ended"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seed", [0, 1])
 def test_within_a_schema_even_random_weights_say_what_fits_it_and_end(seed):
     pytest.importorskip("llguidance", reason=NEEDS_GRAMMARS)

@@ -83,6 +83,7 @@ def test_values_and_gradients_are_those_of_the_direct_way(shape, with_entropy, d
         assert_close(our, their, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("shape", ["one", "tokens", "suppressed_end"])
 @pytest.mark.parametrize("result", ["log_probs", "entropy"])
 def test_gradients_are_those_of_finite_differences(shape, result):

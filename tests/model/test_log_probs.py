@@ -64,6 +64,7 @@ def weights_like(log_probs):
     return torch.randn(log_probs.shape, generator=torch.Generator().manual_seed(3), dtype=log_probs.dtype)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "vision", "lora"])
 @pytest.mark.parametrize("batch", BATCHES)
 def test_packed_groups_give_the_log_probs_entropies_and_gradients_of_completions_that_stand_alone(adapter, batch):

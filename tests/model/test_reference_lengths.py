@@ -11,6 +11,7 @@ from pathvlm_r1.model import Encoder
 from pathvlm_r1.model.processor import load_processor
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("typed", [["dataset=phantom"], ["dataset=bccd", "dataset.rl_share=0.5"]], ids=" ".join)
 def test_every_reference_fits_with_its_end_token(typed, bccd_root):
     root = [f"dataset.root={bccd_root}"] if "dataset=bccd" in typed else []

@@ -82,10 +82,9 @@ CASES = {
     ),
 }  # fmt: skip
 
-pytestmark = [
-    pytest.mark.medium,
-    pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning"),  # trl 1.16's default
-]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`gradient_checkpointing` is deprecated:FutureWarning"  # trl 1.16's default
+)
 
 
 class TheirStep(GRPOTrainer):

@@ -62,6 +62,7 @@ def test_the_listed_sequences_are_all_that_there_are():
     assert max(probabilities.values()) < 0.6, "not so peaked that most of them are never seen"
 
 
+@pytest.mark.medium
 @EACH_ENGINE
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 @pytest.mark.parametrize("cap", [1, 3])
@@ -70,6 +71,7 @@ def test_whole_completions_follow_the_exact_distribution(engine, filters, cap):
     assert p_value(drawn(engine, decoding), expected(decoding)) > SIGNIFICANCE
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("wrong", "filters"),
     [

@@ -22,6 +22,7 @@ def test_an_engine_states_the_capabilities_that_the_configuration_is_checked_aga
     assert ENGINES[engine](end_ids=[0], rows_per_batch=8).capabilities == CAPABILITIES[engine]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 @pytest.mark.parametrize("rows_per_batch", [1, 4, 64])
 def test_greedy_tokens_are_those_of_generate_for_unequal_prompts_and_pictures(engine, adapter, rows_per_batch):
@@ -37,6 +38,7 @@ def test_greedy_tokens_are_those_of_generate_for_unequal_prompts_and_pictures(en
     assert len({len(prompt.token_ids) for prompt in made}) == len(made)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
@@ -53,6 +55,7 @@ def test_sampled_log_probs_are_those_that_training_computes(engine, adapter, dty
         assert_close(completion.log_probs.double(), expected.double(), rtol=0, atol=tolerance)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("filters", [{"top_k": 5}, {"top_p": 0.5}, {"min_p": 0.2}])
 def test_log_probs_are_those_of_the_whole_distribution_whatever_the_filter(engine, filters):
     policy, made = tiny_policy(temperature=0.7), prompts(SIZES)
@@ -78,6 +81,7 @@ def test_log_probs_without_the_suppression_or_at_another_temperature_would_be_ca
         assert (token_log_probs(wrong, packed(made, groups)).log_probs - rows).abs().max() > 1e-4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_picture_tokens_are_never_sampled_from_a_model_that_prefers_them_by_far(engine, temperature):
     names = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>"]
@@ -118,6 +122,7 @@ def test_an_end_token_at_the_cap_is_an_end(engine):
     assert (group[0].token_ids, group[0].is_ended) == (tiny_encoder().end_ids[:1], True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_generation_config_as_it_is_shipped_changes_nothing(engine, temperature):
     results = []
@@ -130,6 +135,7 @@ def test_a_generation_config_as_it_is_shipped_changes_nothing(engine, temperatur
     assert temperature == 0.0 or len({tuple(ids) for ids in results[0][0]}) > 1  # a top-k of 1 makes all equal
 
 
+@pytest.mark.medium
 def test_the_same_generator_gives_the_same_completions_and_the_global_one_is_left_alone(engine):
     policy, made, decoding = tiny_policy(), prompts(SIZES), Decoding(CAP, 1.0)
     before = torch.get_rng_state()
@@ -147,6 +153,7 @@ def test_a_generator_goes_on_where_it_was(engine):
     assert first[0] != first[1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_in_training_mode_with_dropout_the_samples_are_those_of_evaluation_mode(engine, temperature):
     results = []
@@ -157,6 +164,7 @@ def test_in_training_mode_with_dropout_the_samples_are_those_of_evaluation_mode(
     assert results[0] == results[1]
 
 
+@pytest.mark.medium
 def test_groups_keep_the_order_of_their_prompts_in_batches_of_any_size(engine):
     policy, made = tiny_policy(), prompts(SIZES)
     alone = [token_ids(sampled(engine, policy, [prompt], Decoding(CAP, 0.0), group_size=2))[0] for prompt in made]
@@ -165,6 +173,7 @@ def test_groups_keep_the_order_of_their_prompts_in_batches_of_any_size(engine):
         assert token_ids(greedy) == alone
 
 
+@pytest.mark.medium
 def test_the_order_of_the_prompts_changes_the_draws_alone(engine):
     policy, made, order = tiny_policy(), prompts(SIZES), [3, 0, 5, 1, 4, 2]
     for rows_per_batch in (2, 64):

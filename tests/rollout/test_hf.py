@@ -35,6 +35,7 @@ def spied(monkeypatch, policy, decoding):
     return names, settings, token_ids(groups)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("settings", "warpers"),
     [

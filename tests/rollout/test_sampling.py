@@ -45,6 +45,7 @@ def exact(logits, decoding):
     return dict(enumerate(warped(log_probs[None], decoding)[0].tolist()))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 @pytest.mark.parametrize("temperature", [1.0, 0.7, 1.5])
 def test_draws_follow_the_exact_distribution_with_log_probs_of_the_whole(temperature, filters):

@@ -78,6 +78,7 @@ def test_every_rollout_but_the_first_is_one_step_stale_and_weighed_by_the_ratio_
         assert (drift < 1e-6) if rollout == 0 else (drift > 1e-4)
 
 
+@pytest.mark.medium
 def test_where_the_policy_stands_still_it_is_the_same_run(tmp_path):
     settings = {"learning_rate": 0.0, "max_steps": 3, "minibatches": 1}
     ahead = fitted(tmp_path, tiny_policy(), collector=AheadCollector, **settings)
@@ -119,6 +120,7 @@ def collected_again(collector, policy, failing):
     return [one.text for each in found for group in each.groups for one in group]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("failing", [1, 2, 3])
 def test_after_a_judge_has_failed_the_same_completions_are_judged_again(tmp_path, failing):
     record = fitted(tmp_path, tiny_policy(), collector=AheadCollector, learning_rate=0.0)

@@ -41,6 +41,7 @@ def folder(tmp_path):
     return RunFolder(tmp_path)
 
 
+@pytest.mark.medium
 @given(after=integers(0, 4), lost=integers(0, 4), torn=integers(0, 1200))
 def test_an_interrupted_log_goes_on_to_that_of_an_uninterrupted_run(after, lost, torn, tmp_path_factory):
     straight, broken = (RunFolder(tmp_path_factory.mktemp(name)) for name in ("straight", "broken"))

@@ -32,6 +32,7 @@ def after_sft(adapter, dtype=torch.float64):
     return tiny_policy(adapter, dtype, model=fresh)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_at_the_first_step_the_ratio_is_1_and_the_divergence_from_the_reference_0(tmp_path, adapter):
     record = fitted(tmp_path, after_sft(adapter))
@@ -41,6 +42,7 @@ def test_at_the_first_step_the_ratio_is_1_and_the_divergence_from_the_reference_
     assert record.metrics["grpo/clip_fraction_low"] == record.metrics["grpo/clip_fraction_high"] == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_after_sft_the_divergence_from_the_bare_base_would_not_be_0(tmp_path, adapter):
     """The wrong version: the reference is the base model, not the policy at step 0."""
@@ -49,6 +51,7 @@ def test_after_sft_the_divergence_from_the_bare_base_would_not_be_0(tmp_path, ad
     assert record.metrics["grpo/kl_first"] > 1e-2
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_the_divergence_grows_from_0_once_the_policy_has_moved(tmp_path, adapter):
     record = fitted(tmp_path, tiny_policy(adapter), max_steps=2)
@@ -76,6 +79,7 @@ def test_with_beta_0_no_reference_is_run(tmp_path, monkeypatch):
     assert "grpo/kl" not in record.metrics
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("max_steps", "rollouts"), [(4, 1), (3, 1), (6, 2), (8, 2)])
 def test_two_iterations_of_two_minibatches_are_four_optimiser_steps_and_max_steps_ends_inside(
     tmp_path, max_steps, rollouts
@@ -98,6 +102,7 @@ def test_only_the_first_step_on_a_rollout_has_ratio_1(tmp_path):
     assert float(results[1].largest["ratio_max"]) > 1.001
 
 
+@pytest.mark.medium
 def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(tmp_path):
     steps = {
         tokens: fitted(tmp_path, after_sft("lora"), tokens=tokens, max_steps=3, num_iterations=3, batch=3)
@@ -113,6 +118,7 @@ def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(tmp_path):
             assert_close(dict(ours.largest), dict(theirs.largest), rtol=1e-9, atol=0)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("steps", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_steps(tmp_path, steps):
     measured = {}
@@ -135,6 +141,7 @@ def test_memory_does_not_grow_with_steps(tmp_path, steps):
     assert grown[2] <= 20_000  # one graph that is kept has megabytes
 
 
+@pytest.mark.medium
 def test_shuffled_rewards_are_a_permutation_over_all_completions_and_differ_from_step_to_step(tmp_path):
     record = fitted(tmp_path, tiny_policy(), shuffle_rewards=True)
     rewards = torch.arange(24, dtype=torch.float64).view(4, 6)
@@ -173,6 +180,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_batch_in_a_file_and_th
     assert all(torch.equal(p, kept) for p, kept in zip(policy.parameters(), weights[-1], strict=True))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_sampler_of_other_weights_is_refused_before_the_first_update(tmp_path, monkeypatch, dtype):
     stale, sample = perturbed(tiny_policy(dtype=torch.float32)).to(dtype), NativeEngine.sample
@@ -191,6 +199,7 @@ def test_the_policy_trains_in_training_mode_although_weights_are_loaded_in_evalu
     assert not modes[0]  # sampling
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 def test_reduced_and_double_precision_keep_log_probs_and_advantages_exact(tmp_path, precision):
     dtype = {"bf16-true": torch.bfloat16, "64-true": torch.float64}[precision]
@@ -210,6 +219,7 @@ def test_reduced_and_double_precision_keep_log_probs_and_advantages_exact(tmp_pa
     assert_close(advantages.sort().values, exact.to(expected), rtol=1e-7, atol=0)  # passes go by length
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "vision", "lora"])
 def test_only_what_is_said_to_train_changes_and_all_of_it_does(tmp_path, adapter):
     policy = tiny_policy(adapter, torch.float32)
@@ -228,6 +238,7 @@ def test_only_what_is_said_to_train_changes_and_all_of_it_does(tmp_path, adapter
         assert f"  {block}: {size:,} of " in told or (block == "adapter" and adapter != "lora")
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_run(tmp_path):
     first, again = (fitted(tmp_path, tiny_policy("lora"), max_steps=2).gradients for _ in range(2))
     assert all(torch.equal(a[name], b[name]) for a, b in zip(first, again, strict=True) for name in a)

@@ -30,6 +30,7 @@ def recorded(objective, kept):
     return call
 
 
+@pytest.mark.medium
 def test_a_divergence_paid_in_reward_is_taken_off_the_totals_and_leaves_the_loss(tmp_path):
     far = reference_of(perturbed(tiny_policy()))
     seen, kept = [], []
@@ -61,6 +62,7 @@ def test_equal_rewards_less_the_divergence_push_towards_the_reference(tmp_path):
     assert_close(advantages.sum(), torch.zeros((), dtype=advantages.dtype), rtol=0, atol=1e-9)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_a_reference_that_follows_is_the_policy_again_after_its_steps(tmp_path, adapter):
     divergences = {}
@@ -74,6 +76,7 @@ def test_a_reference_that_follows_is_the_policy_again_after_its_steps(tmp_path, 
     assert abs(divergences[2][2]) < 1e-12
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_a_checkpoint_brings_the_reference_back_that_had_followed(tmp_path, adapter):
     policy = tiny_policy(adapter)
@@ -101,6 +104,7 @@ def test_an_adapter_that_is_switched_off_cannot_follow_and_says_so():
         reference_of(policy).follow(policy)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("tokens", [10_000, 150])
 def test_the_entropy_floor_is_the_quantile_over_the_whole_step_however_it_is_split(tmp_path, tokens):
     kept = []
@@ -113,6 +117,7 @@ def test_the_entropy_floor_is_the_quantile_over_the_whole_step_however_it_is_spl
     assert found.top_tokens == pytest.approx(0.3 * len(entropies), abs=1)
 
 
+@pytest.mark.medium
 def test_with_a_top_entropy_mask_the_gradient_does_not_depend_on_the_split(tmp_path):
     whole, split = (
         fitted(tmp_path, tiny_policy(), top_entropy=0.3, tokens=tokens).gradients[0] for tokens in (10_000, 150)
@@ -132,6 +137,7 @@ class RewardsThatComeLate:
         return table([[0.7] * 3, second])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("rounds", "resampled", "asked"), [(0, 0, 1), (1, 2, 2), (3, 4, 4)])
 def test_groups_of_equal_rewards_are_sampled_anew_up_to_the_bound_and_counted(tmp_path, rounds, resampled, asked):
     reward = RewardsThatComeLate(silent_rounds=1)
@@ -173,6 +179,7 @@ def test_truncated_completions_leave_the_loss_and_its_normaliser_but_stay_in_the
     assert totals.tokens == tokens.mask.sum()  # one mask for numerator and denominator
 
 
+@pytest.mark.medium
 def test_out_of_memory_begins_the_step_again_in_smaller_passes_with_the_same_gradient(tmp_path, monkeypatch, caplog):
     expected = fitted(tmp_path, tiny_policy(), beta=0.0, reference=None, batch=4).gradients[0]
     calls = []
@@ -219,6 +226,7 @@ def test_quarters_go_by_each_completions_own_length():
     assert described["grpo/entropy/quarter_4"] == pytest.approx(4)
 
 
+@pytest.mark.medium
 def test_an_entropy_bonus_reaches_the_weights(tmp_path):
     """With equal rewards and no divergence nothing else has a gradient."""
     silent = {"reward": equal_rewards, "beta": 0.0, "reference": None}
@@ -238,6 +246,7 @@ class AnotherEngine(NativeEngine):
         return [[replace(one, log_probs=one.log_probs + 0.1) for one in group] for group in groups]
 
 
+@pytest.mark.medium
 def test_another_engines_completions_are_scored_by_the_trainer_and_weighed(tmp_path):
     weigh = partial(mismatch_weights, level="token", beyond="truncate", high=2.0)
     silent = {"beta": 0.0, "reference": None}
@@ -254,6 +263,7 @@ def test_another_engines_completions_are_scored_by_the_trainer_and_weighed(tmp_p
     assert "grpo/sampler_mismatch" not in record.metrics
 
 
+@pytest.mark.medium
 def test_without_a_correction_they_are_taken_as_if_the_trainer_had_sampled_them(tmp_path):
     record = fitted(tmp_path, tiny_policy(), engine=AnotherEngine, beta=0.0, reference=None)
     own = fitted(tmp_path, tiny_policy(), beta=0.0, reference=None)

@@ -63,6 +63,7 @@ def of_the_stock_model(policy, batch):
     return output.loss
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("adapter", ["full", "vision", "lora"])
 def test_loss_and_gradient_are_those_of_the_stock_model_with_labels(adapter):
     policy = perturbed(tiny_policy(adapter))
@@ -78,6 +79,7 @@ def test_loss_and_gradient_are_those_of_the_stock_model_with_labels(adapter):
     assert relative_difference(our_gradients, gradients(policy)) <= 1e-6
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rows_per_forward", [1, 2, 4, 64])
 def test_the_sum_does_not_depend_on_how_rows_are_split_and_padded(rows_per_forward):
     policy, encoder, rows = tiny_policy(), tiny_encoder(), rows_of()
@@ -126,6 +128,7 @@ def fitted(folder, policy, *, rows_per_forward=64, max_steps=2, schedule=None, *
     return trainer, steps, rates
 
 
+@pytest.mark.medium
 def test_a_steps_gradient_does_not_depend_on_rows_per_forward(tmp_path):
     (_, whole, _), *others = (fitted(tmp_path, tiny_policy(), rows_per_forward=rows) for rows in (64, 1, 3))
     for _, split, _ in others:
@@ -133,6 +136,7 @@ def test_a_steps_gradient_does_not_depend_on_rows_per_forward(tmp_path):
             assert relative_difference(ours, theirs) <= 1e-10
 
 
+@pytest.mark.medium
 def test_training_lowers_the_loss_by_what_is_logged_and_moves_only_the_adapter(tmp_path):
     policy = tiny_policy("lora", torch.float32)
     before = {name: p.detach().clone() for name, p in policy.named_parameters()}

@@ -96,6 +96,7 @@ def test_weights_have_the_names_of_the_published_checkpoints(tmp_path, processor
         assert not [name for name in names if "lora" in name or "base" in name]
 
 
+@pytest.mark.medium
 def test_two_exports_are_equal_byte_for_byte_and_the_second_replaces_the_first(tmp_path, processor):
     listed = lora_model(processor, ["q_proj", "v_proj", "o_proj"])  # peft keeps a set, in any order
     for model in (full_model(processor), lora_model(processor), listed):

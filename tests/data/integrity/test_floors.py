@@ -22,6 +22,7 @@ def test_sound_phantoms_give_nothing_away():
     assert found.letters_p > 0.01
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", LEAKS)
 def test_a_leak_is_seen_by_its_rule_and_said_in_words(rule):
     found = measured(leaky_phantoms(rule))
@@ -60,6 +61,7 @@ def test_open_questions_have_no_floor_and_are_counted():
     assert measured(sound[:1]) is None
 
 
+@pytest.mark.medium
 def test_letters_of_questions_with_fewer_options_are_weighed_by_what_there_is():
     sound = sound_phantoms()[:60]
     two = [replace(one, options=one.options[:2], answer="AB"[place % 2]) for place, one in enumerate(sound)]
@@ -67,6 +69,7 @@ def test_letters_of_questions_with_fewer_options_are_weighed_by_what_there_is():
     assert measured(two).chance == 0.5
 
 
+@pytest.mark.medium
 def test_the_text_model_learns_a_rule_that_no_single_word_tells():
     one = sound_phantoms()[0]
     random = np.random.default_rng(0)

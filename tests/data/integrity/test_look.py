@@ -93,6 +93,7 @@ def brute_force(left: np.ndarray, right: np.ndarray, threshold: int) -> list[Nea
     return found
 
 
+@pytest.mark.medium
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 70), threshold=st.integers(0, 80))
 def test_near_pairs_are_those_of_a_loop_over_all_bits(seed, size, threshold):

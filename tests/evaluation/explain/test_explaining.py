@@ -47,6 +47,7 @@ def row_of(found, method):
     return next(row for row in summary(found).methods if row.method == method)
 
 
+@pytest.mark.medium
 def test_rise_finds_the_region_that_a_subject_follows_and_passes_its_checks():
     found, _ = seen_and_blind()
     row = row_of(found, "rise")
@@ -64,6 +65,7 @@ def test_a_map_that_knows_nothing_of_a_subject_that_sees_is_worth_chance():
     assert row.energy_gain.low < 0 < row.energy_gain.high
 
 
+@pytest.mark.medium
 def test_maps_of_a_blind_subject_that_answers_at_random_are_worth_chance_and_not_validated():
     row = row_of(explained(BlindSubject(noise=1.0), 40, replace(SETTINGS, methods=("rise",), pieces=())), "rise")
     assert not row.is_validated
@@ -102,6 +104,7 @@ def test_other_pictures_take_the_margin_of_a_subject_that_sees_and_nothing_of_a_
         assert (row.margin_drop.value, row.accuracy_drop.value) == (0, 0)
 
 
+@pytest.mark.medium
 def test_a_question_does_not_depend_on_those_before_it_but_for_the_picture_that_stands_in():
     asked = questions(8)
     alone, among = explained(BrightnessSubject(), asked=asked[3:4]), explained(BrightnessSubject(), asked=asked)
@@ -151,6 +154,7 @@ def test_attention_never_stands_without_its_checks():
     assert "| random | +0.000 [+0.000, +0.000] | +0.000 [+0.000, +0.000] | not validated |" in text
 
 
+@pytest.mark.medium
 def test_an_overlay_is_a_picture_and_the_same_at_every_drawing():
     verdicts = {row.method: validation(row) for row in summary(seen_and_blind()[1]).methods}
     (pair,) = list(Explainer(BrightnessSubject(), SETTINGS)(questions(1)))

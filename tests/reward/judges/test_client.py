@@ -17,6 +17,7 @@ def first_fails(fault):
     return FakeChat(lambda _, number: fault if number == 0 else None)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "fault", ["408", "409", "429 0", "500", "502", "503", "529", "reset", "truncated", "hang", "drip"]
 )
@@ -28,6 +29,7 @@ def test_a_passing_fault_is_followed_by_another_attempt(fault, tmp_path):
     assert sum(chat.asked.values()) == 2
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", ["400", "403", "422", "302"])
 def test_a_refusal_is_not_repeated_and_is_a_missing_verdict_of_that_completion_alone(fault, tmp_path):
     bad, good = texts(2)
@@ -53,6 +55,7 @@ def test_an_answer_that_is_no_chat_completion_is_asked_for_again(tmp_path):
         assert judge_at(url, tmp_path)(texts(1))[0].events is not None
 
 
+@pytest.mark.medium
 def test_nothing_is_sent_before_the_server_wants_to_be_asked_again(tmp_path):
     chat = FakeChat(lambda *_: None if time.monotonic() > until else "429 0.4")
     until = time.monotonic() + 0.4
@@ -99,6 +102,7 @@ def test_as_many_requests_are_under_way_as_are_allowed_and_no_more(tmp_path):
     assert chat.most_at_once == 3
 
 
+@pytest.mark.medium
 def test_threads_of_one_process_together_have_no_more_requests_under_way(tmp_path):
     """A validation comes while a rollout is judged ahead."""
     chat, barrier = FakeChat(seconds=0.05), Barrier(2)
@@ -122,6 +126,7 @@ def test_starts_of_requests_keep_their_distance(tmp_path):
     assert time.monotonic() - started >= 5 * 0.05
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", ["500", "wrong model", "reset"])
 def test_an_outage_ends_the_asking_with_one_message(fault, tmp_path):
     chat = FakeChat(lambda *_: fault)
@@ -133,6 +138,7 @@ def test_an_outage_ends_the_asking_with_one_message(fault, tmp_path):
     assert sum(chat.asked.values()) <= 5 + 1, "what was under way, and no more"
 
 
+@pytest.mark.medium
 def test_failures_are_counted_on_from_batch_to_batch(tmp_path):
     with serving(FakeChat(lambda *_: "400")) as url:
         judge = judge_at(url, tmp_path, breaker=3)
@@ -141,6 +147,7 @@ def test_failures_are_counted_on_from_batch_to_batch(tmp_path):
             judge(texts(1, start=2))
 
 
+@pytest.mark.medium
 def test_a_server_that_starts_again_in_the_middle_loses_no_verdict(tmp_path):
     first, second = FakeChat(seconds=0.05), FakeChat()
     with ThreadPoolExecutor(1) as pool:
@@ -155,6 +162,7 @@ def test_a_server_that_starts_again_in_the_middle_loses_no_verdict(tmp_path):
     assert 0 < len(first.paid) < 24 == len(first.paid) + len(second.paid)
 
 
+@pytest.mark.medium
 def test_failures_with_answers_between_them_are_no_outage(tmp_path):
     chat = FakeChat(lambda _, number: "500" if number == 0 else None)
     with serving(chat) as url:

@@ -51,6 +51,7 @@ def assert_right_or_missing(chat, judge, completions, verdicts):
     assert sum(v.provenance.cost_usd for v in verdicts) <= spent(judge) <= judge.budget.max_cost
 
 
+@pytest.mark.medium
 def test_sixty_judgements_under_all_faults_are_right_or_missing_and_none_is_paid_twice(tmp_path):
     chat, completions = FakeChat(troubled), texts(60)
     with serving(chat) as url:
@@ -102,6 +103,7 @@ def test_no_completion_is_no_request(tmp_path):
     assert judge_at("http://127.0.0.1:9/v1", tmp_path)([]) == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", INVALID)
 def test_an_invalid_answer_is_no_verdict_is_paid_and_is_not_asked_for_again(fault, tmp_path):
     chat = FakeChat(lambda *_: fault)
@@ -124,6 +126,7 @@ def test_another_model_is_no_verdict_and_is_not_kept(tmp_path):
     assert spent(judge) == pytest.approx(2 * COST, abs=1e-9)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("is_voiding", "present"), [(True, False), (False, True)])
 def test_evidence_that_does_not_stand_in_the_completion_is_counted_and_by_option_voids_the_event(
     is_voiding, present, tmp_path
@@ -137,6 +140,7 @@ def test_evidence_that_does_not_stand_in_the_completion_is_counted_and_by_option
     assert verdict.events == replace(truth(completion.text), medical_knowledge_support=present)
 
 
+@pytest.mark.medium
 def test_the_cap_is_never_exceeded_and_what_was_answered_is_kept(tmp_path):
     chat, completions = FakeChat(), texts(30)
     with serving(chat) as url:
@@ -154,6 +158,7 @@ def test_the_cap_is_never_exceeded_and_what_was_answered_is_kept(tmp_path):
     assert before < set(chat.paid)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", ["500", "hang", "reset", "truncated"])
 def test_a_request_that_was_sent_and_not_answered_is_billed_at_its_reserve(fault, tmp_path):
     with serving(FakeChat(lambda *_: fault)) as url:
@@ -164,6 +169,7 @@ def test_a_request_that_was_sent_and_not_answered_is_billed_at_its_reserve(fault
     assert spent(judge) == pytest.approx(2 * reserve / 1e9, abs=1e-9)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("fault", ["429 0", "400", "409"])
 def test_a_request_that_was_refused_costs_nothing(fault, tmp_path):
     with serving(FakeChat(lambda *_: fault)) as url:

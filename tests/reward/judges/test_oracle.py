@@ -61,6 +61,7 @@ def test_every_exploit_scores_below_the_reference_and_below_the_honest_wrong(sam
         assert max(scores.values()) < HONEST_WRONG, (sample.sample_id, scores)
 
 
+@pytest.mark.medium
 def test_another_samples_reasoning_scores_below_the_honest_wrong_and_its_whole_completion_below_the_reference():
     random = np.random.default_rng(0)
     for sample in SAMPLES:
