@@ -140,6 +140,11 @@ def test_an_encoder_is_held_to_its_signature_too():
     )
 
 
+def test_the_encoder_of_pictures_leaves_the_gpu_to_the_policy_unless_told_otherwise():
+    encoder = composed("train", "reward=dual_aligned").reward.image_text_alignment.encoder
+    assert encoder.device == "cpu"
+
+
 def test_what_a_manifest_keeps_of_a_reward_is_read_back_and_one_without_the_newer_keys_too():
     own = {"a": OWN | {"gate": {"term": "accuracy", "at_least": 1.0}, "clip": [0.0, 1.0]}}
     schedule = {"first": 0.0, "last": 1.0, "from_step": 0, "to_step": 5}

@@ -49,7 +49,7 @@ class Record:
 
 def fitted(folder, policy, *, reward=share_of_even_characters, objective=OBJECTIVE, batch=2, max_steps=None,
            reference="own", on_rollout=None, is_recorded=True, tokens=10_000, resample_rounds=0, engine=NativeEngine,
-           collector=Collector, **changes):  # fmt: skip
+           collector=Collector, callbacks=(), **changes):  # fmt: skip
     """A run with Lightning's own trainer; ends after `max_steps` optimiser steps, by default after the first."""
     settings = replace(SETTINGS, **{"stop_at": max_steps or 1, **changes})
     module = GRPOModule(
@@ -67,7 +67,7 @@ def fitted(folder, policy, *, reward=share_of_even_characters, objective=OBJECTI
     trainer = Trainer(
         accelerator="cpu", devices=1, precision=precision, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, max_steps=settings.stop_at, max_epochs=-1,
-        default_root_dir=folder,
+        default_root_dir=folder, callbacks=list(callbacks),
     )  # fmt: skip
     record = Record(module, trainer)
     original = module.update

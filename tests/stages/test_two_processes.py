@@ -1,4 +1,4 @@
-"""The gradient of a GRPO step over two processes is that of one, though each packs its completions by itself."""
+"""The gradient of a GRPO step over two processes is that of one, though their passes and pictures differ in number."""
 
 import os
 import subprocess
@@ -13,17 +13,19 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent
 
 
-def gradient_of(folder, objective, processes):
+def gradient_of(folder, objective, adapter, processes):
     paths = [str(TESTS / name) for name in ("stages", "grpo", "model", "data")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent / "src"), *paths])}
-    command = [sys.executable, "-W", "ignore", str(HERE / "two_processes.py"), str(folder), objective, str(processes)]
+    asked = [str(folder), objective, adapter, str(processes)]
+    command = [sys.executable, "-W", "ignore", str(HERE / "two_processes.py"), *asked]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)  # noqa: S603
     assert ended.returncode == 0, ended.stderr[-2000:]
     return torch.load(folder / f"{processes}.pt", weights_only=True)
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("objective", ["grpo", "dapo"])
-def test_two_processes_have_the_gradient_of_one(tmp_path, objective):
-    one, two = (gradient_of(tmp_path, objective, processes) for processes in (1, 2))
+@pytest.mark.parametrize(("objective", "adapter"), [("grpo", "lora"), ("dapo", "lora"), ("grpo", "vision")])
+def test_two_processes_have_the_gradient_of_one(tmp_path, objective, adapter):
+    one, two = (gradient_of(tmp_path, objective, adapter, processes) for processes in (1, 2))
+    assert any("visual" in name for name in one) == (adapter == "vision")
     assert relative_difference(two, one) <= 1e-10

@@ -1,6 +1,6 @@
 """One GRPO step of recorded completions by one process or by two, its gradients written to a file.
 
-python tests/stages/two_processes.py FOLDER OBJECTIVE PROCESSES
+python tests/stages/two_processes.py FOLDER OBJECTIVE ADAPTER PROCESSES
 """
 
 import sys
@@ -36,8 +36,8 @@ class Recorded(NativeEngine):
         return groups
 
 
-def main(folder, objective, processes):
-    policy = perturbed(tiny_policy("lora"))
+def main(folder, objective, adapter, processes):
+    policy = perturbed(tiny_policy(adapter))
     settings = replace(SETTINGS, stop_at=1, filter_truncated=True, top_entropy=0.5 if objective == "dapo" else 1.0)
     collector = Collector(
         encoder=SampleEncoder(tiny_encoder(), Contract()), engine=Recorded(end_ids=[0], rows_per_batch=64),
@@ -49,6 +49,7 @@ def main(folder, objective, processes):
         budget=TokenBudget(256),  # so that processes have different numbers of passes
         settings=settings, seed=0, folder=folder, on_rollout=lambda *_: None,
     )  # fmt: skip
+    questions = [replace(one, images=one.images * (1 + place % 3)) for place, one in enumerate(samples(12))]
     kept = []
     module.on_before_optimizer_step = lambda _: kept.append(gradients(policy))
     trainer = Trainer(
@@ -56,11 +57,11 @@ def main(folder, objective, processes):
         precision=PRECISIONS[torch.float64], logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder, use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(module, datamodule=ItemStream.shuffled(samples(12), batch_size=8, seed=0))
+    trainer.fit(module, datamodule=ItemStream.shuffled(questions, batch_size=8, seed=0))
     if trainer.global_rank == 0:
         torch.save(kept[0], folder / f"{processes}.pt")
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -17,7 +17,7 @@ from pathvlm_r1.assembly.engines import engine_of
 from pathvlm_r1.assembly.evaluating import answerer
 from pathvlm_r1.assembly.mixtures import accuracy_by_source, source_callbacks, training_stream
 from pathvlm_r1.assembly.objectives import objective_of, total_of
-from pathvlm_r1.assembly.policies import LoadedPolicy, load_policy
+from pathvlm_r1.assembly.policies import CACHED_PICTURES, LoadedPolicy, load_policy
 from pathvlm_r1.assembly.pretraining import build_pretraining
 from pathvlm_r1.assembly.rewards import missing_of, reward_terms
 from pathvlm_r1.config import GRPOConfig, PretrainConfig, SFTConfig, TrainConfig, language_models
@@ -40,8 +40,11 @@ from pathvlm_r1.stages import (
     SFTModule,
     SignalCallback,
     SignalWatch,
+    TellPeakMemory,
     TokenBudget,
     Validate,
+    first_grpo_sizes,
+    first_sft_sizes,
     linear_decay,
     warmup_cosine,
 )
@@ -92,7 +95,9 @@ def _sft(config: TrainConfig, stage: SFTConfig, folder: RunFolder, samples: Sequ
     best = _best(config, stage, folder, validate, itemgetter("accuracy"))
     sources = source_callbacks(config)
     stream = training_stream(config, samples, batch_size=stage.rows_per_step)
-    return Training(module, stream, loaded.policy, loaded.encoder, (*sources, best))
+    sizes = partial(first_sft_sizes, pictures=min(CACHED_PICTURES, len(samples)))
+    memory = TellPeakMemory(sizes, key="stage.rows_per_forward")
+    return Training(module, stream, loaded.policy, loaded.encoder, (memory, *sources, best))
 
 
 def _best(config: TrainConfig, stage: SFTConfig | GRPOConfig, folder: RunFolder, validate: Validate,
@@ -193,7 +198,9 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     weights = {one.term.name: one.weight_at(config.trainer["max_steps"]) for one in terms}  # one scale for all of them
     best = _best(config, stage, folder, validate, partial(_reward_of, weights))
     stream = training_stream(config, samples, batch_size=stage.prompts_per_step)
-    return Training(module, stream, loaded.policy, loaded.encoder, (steps, signal, *sources, *logs, best))
+    sizes = partial(first_grpo_sizes, pictures=min(CACHED_PICTURES, len(samples)))
+    memory = TellPeakMemory(sizes, key="stage.tokens_per_forward")
+    return Training(module, stream, loaded.policy, loaded.encoder, (memory, steps, signal, *sources, *logs, best))
 
 
 def _to_all(*listeners: OnRollout) -> OnRollout:
