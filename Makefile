@@ -55,7 +55,7 @@ benchmark: setup  ## steps against TRL, log-probs and scaling, 40 minutes on 2 c
 study:  ## print the commands of the recorded studies
 	@echo "# experiments/demo: three seeds, the fair baseline, the negative control"
 	@echo "$(PYTHON) src/train.py -m experiment=demo seed=0,1,2"
-	@echo "$(PYTHON) src/train.py -m experiment=sft_continued seed=0,1,2"
+	@echo "$(PYTHON) src/train.py -m experiment=sft_continued seed=0,1,2  # and stage.max_steps: as long as GRPO took"
 	@echo "$(PYTHON) src/train.py experiment=shuffled_rewards"
 	@echo "$(PYTHON) src/eval.py runs=outputs/demo"
 	@echo "$(PYTHON) src/eval.py runs=outputs/demo evaluation=sampled 'dataset.out_of_domain=[]'"
