@@ -28,6 +28,7 @@ from pathvlm_r1.data import pretraining
 from pathvlm_r1.reward import EVENTS, Rule
 from pathvlm_r1.reward.judges import Tie
 
+pytestmark = pytest.mark.medium
 SCHEMAS = {
     "adapter/full": config.FullConfig,
     "adapter/lora": config.LoRAConfig,
@@ -106,7 +107,6 @@ def is_judged_in_vain(name: str, row: tuple[str, ...]) -> bool:
     return is_judged and not run.JUDGES_BY_DATASET[composition.dataset.kind] and bool(names & {"oracle", "noisy"})
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("row", STAGE_ROWS, ids=" ".join)
 def test_every_choice_trains_but_those_that_do_not_go_together(row):
     if refusal := refusal_of(row):
@@ -117,7 +117,6 @@ def test_every_choice_trains_but_those_that_do_not_go_together(row):
         assert checked.trainer["max_steps"] == checked.stage.max_steps
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_trains_as_it_stands(experiment):
     assert TrainConfig.checked(composed("train", experiment)).output.startswith("outputs/")
@@ -134,7 +133,6 @@ def refusal_of_judging(row: tuple[str, ...]) -> str | None:
     return "one that costs nothing" if {"task=overoptimisation", "judge=openai"} <= set(row) else None
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("row", EVAL_ROWS, ids=" ".join)
 def test_every_choice_is_evaluated(row):
     refusal = refusal_of_judging(row)
@@ -147,7 +145,6 @@ def test_every_choice_is_evaluated(row):
         assert f"task={schema_of('eval', row).checked(composed('eval', *row)).task}" in row
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("row", DATA_ROWS, ids=" ".join)
 def test_every_task_takes_every_dataset(row):
     checked = schema_of("data", row).checked(composed("data", *row))
@@ -212,7 +209,6 @@ def may_be_left_out(hint: object) -> bool:
     return type(None) in members and any(is_dataclass(m) or get_origin(m) in (tuple, Mapping) for m in members)
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_file_of_conf_has_the_keys_of_its_dataclass_and_no_others(path):
     values = OmegaConf.to_container(OmegaConf.load(path))
@@ -232,7 +228,6 @@ def test_only_reward_terms_what_stands_around_them_a_correction_and_a_map_of_pat
     }  # fmt: skip
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_an_entry_point_has_the_keys_of_its_dataclass_and_no_others(name):
     assert set(composed(name)) == {field.name for field in fields(ENTRY_POINTS[name])}
@@ -271,7 +266,6 @@ def test_the_constant_of_dr_grpo_is_the_longest_completion():
 PART_FILES = sorted(CONF.glob("objective/*/*.yaml"))
 
 
-@pytest.mark.medium
 @pytest.mark.parametrize("path", PART_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 @pytest.mark.parametrize("objective", ["grpo", "dr_grpo"])
 def test_the_advantage_and_the_divergence_of_an_objective_may_be_exchanged(path, objective):
@@ -281,7 +275,6 @@ def test_the_advantage_and_the_divergence_of_an_objective_may_be_exchanged(path,
     assert getattr(checked.objective, part) == OmegaConf.to_container(OmegaConf.load(path))
 
 
-@pytest.mark.medium
 def test_names_that_stand_in_two_places_agree():
     assert tuple(pretraining._KINDS) == stage.EXERCISES
     assert composed("train").model.checkpoint == config.EMBEDDED

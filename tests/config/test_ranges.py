@@ -229,7 +229,6 @@ def test_a_judge_that_relies_on_the_oracle_scores_what_the_oracle_can(choice, ke
     assert TrainConfig.checked(changed("train", [f"judge={choice}"], of_rules[choice])).judge.name == choice
 
 
-@pytest.mark.medium
 def test_the_papers_fallback_is_refused_where_each_term_is_standardised_by_itself():
     rule = "group_mean, drop_term or stop: this objective takes each term by itself, and a missing one as 0 there"
     values = {"reward.missing": "paper"}
@@ -276,7 +275,6 @@ def test_a_check_before_grpo_needs_a_judge_too_and_knows_no_other_tasks_keys():
     assert "runs is not a key" in message_of("eval", ["task=rl_readiness"], {"runs": "outputs"})
 
 
-@pytest.mark.medium
 def test_an_evaluation_has_one_control_at_a_time():
     assert message_of("eval", [], {"blank_images": True, "shuffled_images": True}) == (
         "shuffled_images=true: not together with blank_images=true"

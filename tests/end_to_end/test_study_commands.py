@@ -32,7 +32,7 @@ def test_every_command_composes_and_all_that_it_types_is_read(printed):
 
 def test_what_each_report_writes_is_moved_to_the_results_that_are_recorded(printed):
     folders = re.findall(r"src/report\.py .*out=(\S+)$", printed, flags=re.MULTILINE)
-    assert len(folders) == 2
+    assert len(folders) == 4
     assert [f"mv {folder}/summary.json {folder}/results.json" for folder in folders] == [
         line for line in printed.splitlines() if line.startswith("mv ")
     ]
