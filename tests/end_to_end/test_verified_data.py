@@ -76,7 +76,7 @@ def test_a_set_of_which_nothing_is_left_is_not_divided(smears, tmp_path):
     typed_set = (*typed(smears), "policy=drop")
     outcome = entry("data", "task=verify", *typed_set)
     assert outcome.status == 1
-    assert "error: nothing is left of all splits of dataset=bccd" in outcome.stdout
+    assert "error: nothing is left of any split of dataset=bccd" in outcome.stdout
     divided = entry("data", "task=split", *typed_set, f"out={tmp_path / 'split.json'}")
     assert divided.status == 2
     assert "dataset=bccd: no question is left to divide" in divided.stderr

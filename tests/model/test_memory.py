@@ -77,14 +77,14 @@ def test_what_a_pass_of_grpo_takes_is_foretold(name, adapter, is_twice):
 
 
 @pytest.mark.parametrize("is_twice", [False, True], ids=["kept", "twice"])
-def test_so_is_one_with_an_adapter_on_halves(is_twice):
+def test_what_a_pass_in_mixed_precision_takes_is_foretold(is_twice):
     policy = policy_of(model_of("nano"), "lora", is_twice=is_twice, dtype=torch.bfloat16)
     found, told = of_grpo(policy, autocast=torch.bfloat16)
     assert told == pytest.approx(found, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("adapter", ["full", "lora"])
-def test_so_is_one_of_sft_with_dropout_in_its_adapter(adapter):
+def test_what_a_pass_of_sft_with_dropout_takes_is_foretold(adapter):
     policy = policy_of(model_of("nano"), adapter, is_twice=False, is_dropout_on=True)
     batch = tiny_encoder().batch([EncodedRow(PROMPT, [40] * COMPLETION)] * 5)
     sizes = StepSizes(rows=5, row_tokens=len(PROMPT.token_ids) + COMPLETION, scored_tokens=5 * COMPLETION)
@@ -92,7 +92,7 @@ def test_so_is_one_of_sft_with_dropout_in_its_adapter(adapter):
     assert told == pytest.approx(found, rel=TOLERANCE)
 
 
-def test_so_is_a_rollout():
+def test_what_a_rollout_takes_is_foretold():
     policy, cap, group_size = policy_of(model_of("nano"), "full", is_twice=False), 96, 8
     engine, prompts = NativeEngine(end_ids=[-1], rows_per_batch=64), [PROMPT] * 4
     sizes = StepSizes(

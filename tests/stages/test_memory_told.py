@@ -18,7 +18,7 @@ from pathvlm_r1.assembly.policies import _attach
 from pathvlm_r1.config import TrainConfig
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.data.stream import ItemStream
-from pathvlm_r1.model import Policy, SampleEncoder, predicted_peak, reference_of
+from pathvlm_r1.model import Policy, SampleEncoder, StepSizes, predicted_peak, reference_of
 from pathvlm_r1.stages.memory import AUTOCASTS, TellPeakMemory, first_grpo_sizes, first_sft_sizes, grpo_sizes, shortage
 from pathvlm_r1.stages.sft import learned_tokens
 
@@ -110,6 +110,14 @@ def test_too_long_a_rollout_names_its_own_key():
     )  # fmt: skip
     peak = predicted_peak(policy, replace(sizes, rows=1, row_tokens=8, scored_tokens=8), device="cuda")
     assert "lower rollout.rows_per_batch" in shortage(peak, peak.total - 1, "stage.tokens_per_forward")
+
+
+def test_where_gradients_alone_are_too_much_no_size_of_a_pass_is_advised():
+    least = predicted_peak(tiny_policy(), StepSizes(rows=1, row_tokens=8, scored_tokens=4), device="cuda")
+    peak = replace(least, activations=10 * least.total)
+    floor = peak.standing + peak.gradients + peak.update
+    assert "lower stage.tokens_per_forward" in shortage(peak, floor, "stage.tokens_per_forward")
+    assert "no pass is small enough" in shortage(peak, floor - 1, "stage.tokens_per_forward")
 
 
 def test_a_run_tells_its_peak_before_the_first_step(tmp_path, caplog):

@@ -41,7 +41,7 @@ def verify_dataset(config: VerifyConfig) -> int:
     if empty := _emptied(result, roles):
         say(
             f"error: nothing is left of {', '.join(empty)} of dataset={config.dataset.name}: mend the records above, "
-            "or take it out of the splits"
+            "or take it out of dataset.splits or of the split file"
         )
         return STOPPED
     if config.stop_at == "warning" and result.warnings:
@@ -52,7 +52,7 @@ def verify_dataset(config: VerifyConfig) -> int:
 def _emptied(result: Verified, roles: Mapping[str, Sequence[str]]) -> list[str]:
     """The splits that were read, and the roles of a split file, of which no record can be used."""
     kept = {sample.sample_id for sample in result.samples}
-    splits = [f"split {split}" if split else "all splits" for split, samples in result.splits.items() if not samples]
+    splits = [f"split {split}" if split else "any split" for split, samples in result.splits.items() if not samples]
     return splits + [f"role {role}" for role, ids in roles.items() if ids and kept.isdisjoint(ids)]
 
 

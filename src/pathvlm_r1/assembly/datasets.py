@@ -56,7 +56,7 @@ def _samples(dataset: DatasetConfig, split: str) -> list[Sample]:
 
 
 def loader_of(dataset: DatasetConfig, *, keeps: bool) -> Callable[[str], list[Sample]]:
-    """Loads the samples of a split; one that keeps what it has read is for several splits."""
+    """Loads the samples of a split; one that keeps reads each published split once for several."""
     if isinstance(dataset, MixtureConfig):
         loaders = {name: loader_of(source, keeps=keeps) for name, source in mixture_sources(dataset).items()}
         return lambda split: mixed({name: load(split) for name, load in loaders.items()}, dataset.name)

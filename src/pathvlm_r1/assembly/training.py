@@ -199,7 +199,7 @@ def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Se
     best = _best(config, stage, folder, validate, partial(_reward_of, weights))
     stream = training_stream(config, samples, batch_size=stage.prompts_per_step)
     sizes = partial(first_grpo_sizes, pictures=min(CACHED_PICTURES, len(samples)))
-    memory = TellPeakMemory(sizes, key="stage.tokens_per_forward")
+    memory = TellPeakMemory(sizes, key="stage.tokens_per_forward", is_set=lambda module: module.budget.is_found)
     return Training(module, stream, loaded.policy, loaded.encoder, (memory, steps, signal, *sources, *logs, best))
 
 

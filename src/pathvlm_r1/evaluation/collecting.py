@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from pathvlm_r1.config import SEALED
 from pathvlm_r1.contract import CONTRACTS, THINK_ANSWER
 from pathvlm_r1.evaluation.costs import TrainingCost, training_cost, weights_note
 from pathvlm_r1.evaluation.forced_choice import Choice, read_choices
+from pathvlm_r1.evaluation.grouping import Entry, grouped
 from pathvlm_r1.evaluation.openings import Opening, openings_below
 from pathvlm_r1.evaluation.predictions import Prediction, read_predictions
 from pathvlm_r1.evaluation.quality import GradedAnswer, read_graded
@@ -21,9 +21,6 @@ BASE = "base"
 GREEDY = "greedy"
 CONTROLS = ("blank", "shuffled")
 ARM_ORDER = (BASE, "sft", "sft_continued", "grpo", "grpo_shuffled")
-
-Entry = TypeVar("Entry")
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +141,6 @@ def arm_rank(arm: str) -> tuple[int, str]:
 def dataset_rank(answers: Answers, in_domain: str) -> tuple[bool, str, bool, str]:
     """Sorts the dataset that was trained on first, and of each dataset the test split."""
     return (answers.dataset != in_domain, answers.dataset, answers.split != "test", answers.split)
-
-
-def grouped(entries: Iterable[Entry], key: Callable[[Entry], Key]) -> dict[Key, list[Entry]]:
-    """The entries by key, both in order of appearance."""
-    groups: dict[Key, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(key(entry), []).append(entry)
-    return groups
 
 
 def _evaluated(folder: Path) -> list[tuple[RunFolder, Manifest]]:

@@ -9,10 +9,10 @@ from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_runs import MetricDifference, RunComparison
 from pathvlm_r1.evaluation.comparison_claims import points
 from pathvlm_r1.evaluation.flips import Flips
+from pathvlm_r1.evaluation.grouping import grouped
 
 SCOPE = "One run each: this speaks of these two runs on new pictures of the same kind, and not of other training seeds."
 

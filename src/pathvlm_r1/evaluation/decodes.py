@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pathvlm_r1.evaluation.collecting import Answers, grouped
+from pathvlm_r1.evaluation.collecting import Answers
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.pass_at_k import pass_at_k
 from pathvlm_r1.evaluation.repeats import mean_of_repeats
 from pathvlm_r1.evaluation.self_consistency import self_consistency

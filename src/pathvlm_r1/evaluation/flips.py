@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparison import mcnemar
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.multiplicity import holm
 from pathvlm_r1.evaluation.run_pairs import Pair, PairedRuns
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pathvlm_r1.evaluation.collecting import grouped
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.markdown_cells import markdown_table
 from pathvlm_r1.evaluation.openings import Opening
 

@@ -8,8 +8,9 @@ from statistics import fmean
 
 import numpy as np
 
-from pathvlm_r1.evaluation.collecting import BASE, arm_rank, grouped
+from pathvlm_r1.evaluation.collecting import BASE, arm_rank
 from pathvlm_r1.evaluation.comparison import hierarchical_interval, seed_differences
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.rescoring import JudgedBin
 from pathvlm_r1.evaluation.statistics import Floats, Interval, cluster_bootstrap, share_interval
 from pathvlm_r1.tracking import TrackingError

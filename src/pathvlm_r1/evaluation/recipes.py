@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.tracking import Manifest, RunFolder
 
 _ADVICE = "Leave one of each there and move the others to another folder; the next time give output= or stage.arm=."
@@ -14,9 +15,7 @@ _MAX_LISTED = 5
 
 def several_recipes(runs: Iterable[tuple[RunFolder, Manifest]]) -> str | None:
     """Which runs of one arm and seed differ in configuration or data, in what, and what to do; None where none do."""
-    groups: dict[tuple[str, int], list[tuple[RunFolder, Manifest]]] = {}
-    for run, manifest in runs:
-        groups.setdefault((manifest.arm, manifest.seeds["seed"]), []).append((run, manifest))
+    groups = grouped(runs, lambda one: (one[1].arm, one[1].seeds["seed"]))
     found = [
         f"{arm}, seed {seed}: {', '.join(str(run.path) for run, _ in same)} ({_differences([m for _, m in same])})"
         for (arm, seed), same in groups.items()

@@ -9,9 +9,9 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from pathvlm_r1.contract import THINK_ANSWER
-from pathvlm_r1.evaluation.collecting import grouped
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.markdown_cells import Place, accuracy_cell, label, markdown_table
 from pathvlm_r1.evaluation.measure_tables import FORCED_LEGEND, QUALITY_LEGEND, forced_choice_table, quality_table
 from pathvlm_r1.evaluation.multiplicity import holm

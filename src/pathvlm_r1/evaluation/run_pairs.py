@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pathvlm_r1.evaluation.collecting import grouped, name_parts, read_answers
+from pathvlm_r1.evaluation.collecting import name_parts, read_answers
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.predictions import Prediction
 from pathvlm_r1.tracking import RunFolder, TrackingError
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from pathvlm_r1.contract import THINK_ANSWER
-from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, GradedRun, grouped
+from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, GradedRun
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.decodes import DecodesRow, decodes_row
 from pathvlm_r1.evaluation.forced_choice import ForcedChoiceRow, forced_choice_row
+from pathvlm_r1.evaluation.grouping import grouped
 from pathvlm_r1.evaluation.items import items_of
 from pathvlm_r1.evaluation.openings_table import OpeningsRow, openings_rows
 from pathvlm_r1.evaluation.predictions import Prediction

@@ -23,7 +23,7 @@ _WIDE = 4  # bytes of float32, in which norms and the head compute whatever the 
 
 @dataclass(frozen=True, kw_only=True)
 class StepSizes:
-    """What is computed together; a rollout of no rows is another process's."""
+    """What is computed together; where no completions are decoded, the rollout is another process's."""
 
     rows: int  # of one pass
     row_tokens: int  # of its longest row: the prompt once, and completions
@@ -42,7 +42,7 @@ class StepSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class PeakMemory:
-    """Bytes by part; the last four live one after another, but for activations and workspace."""
+    """Bytes by part. Activations and workspace live together; they, `update` and `sampling` follow one another."""
 
     weights: int  # and their copies in the type of products
     reference: int  # a second set of what trains

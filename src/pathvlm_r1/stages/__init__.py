@@ -7,7 +7,7 @@ from pathvlm_r1.stages.experience import Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
-from pathvlm_r1.stages.memory import TellPeakMemory, first_grpo_sizes, first_sft_sizes, grpo_sizes, shortage
+from pathvlm_r1.stages.memory import TellPeakMemory, first_grpo_sizes, first_sft_sizes
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.optimiser_steps import OptimiserSteps
 from pathvlm_r1.stages.sft import SFTModule
@@ -43,11 +43,9 @@ __all__ = [
     "Validate",
     "first_grpo_sizes",
     "first_sft_sizes",
-    "grpo_sizes",
     "linear_decay",
     "look_up_loss",
     "muon_and_adamw",
-    "shortage",
     "train_look_ups",
     "train_vision",
     "warmup_cosine",

@@ -24,10 +24,13 @@ class TellPeakMemory(Callback):  # type: ignore[misc]
     Args:
         sizes: of the step that comes first.
         key: that a pass's size is set by.
+        is_set: whether it is, or the first step tries on the GPU what fits.
     """
 
-    def __init__(self, sizes: Callable[[Any], StepSizes], *, key: str) -> None:
-        self.sizes, self.key = sizes, key
+    def __init__(
+        self, sizes: Callable[[Any], StepSizes], *, key: str, is_set: Callable[[Any], bool] = lambda _: True
+    ) -> None:
+        self.sizes, self.key, self.is_set = sizes, key, is_set
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -39,7 +42,9 @@ class TellPeakMemory(Callback):  # type: ignore[misc]
         )  # fmt: skip
         beside = "" if pl_module.policy.is_vision_frozen else "; and what the vision tower keeps, as it trains"
         _log.info("predicted peak memory with passes of %d tokens (%s): %s%s", sizes.tokens, self.key, peak, beside)
-        if device.type == "cuda":
+        if device.type == "cuda" and not self.is_set(pl_module):
+            _log.info("%s is not set: the first step takes passes as large as fit", self.key)
+        elif device.type == "cuda":
             free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)  # the weights are there
             if text := shortage(peak, free, self.key):
                 _log.warning(text)
@@ -49,8 +54,8 @@ def shortage(peak: PeakMemory, free: int, key: str) -> str | None:
     """What to lower where a predicted peak exceeds the bytes that are free; None where it fits."""
     if peak.total <= free:
         return None
-    if peak.standing > free:
-        cure = "no pass is small enough: take adapter=lora, a smaller model, or more GPU memory"
+    if peak.standing + peak.gradients + peak.update > free:  # whatever the size of a pass
+        cure = "no pass is small enough: train less (adapter=lora, a lower rank), a smaller model, or on more memory"
     else:
         cure = f"lower {key if peak.learning >= peak.sampling else 'rollout.rows_per_batch'}"
     return f"a step is predicted to take {peak.total / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free: {cure}"

@@ -42,12 +42,15 @@ class CompletionRow:
 
 
 class LoggedOnce(Callback):  # type: ignore[misc]
-    """Lets a metric stand at the step at which it was measured; Lightning alone writes it at all later ones too."""
+    """Lets a metric stand at the step at which it was measured; Lightning alone writes it at all later ones too.
+
+    In the one endless epoch that a run is.
+    """
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch
         is_written = batch_idx % max(trainer.log_every_n_steps, 1) == 0  # with the step before this one
-        if is_written and trainer.callback_metrics:  # which keeps the last value of each for the run's end
+        if is_written and trainer.callback_metrics:  # asked for, it keeps the last value of each for the run's end
             trainer._results.reset()
 
 
