@@ -47,22 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick:
         vars(options).update(QUICK)
     rate = in_child(machine.peak_gemm_rate, threads=options.threads)
+    about = {
+        "machine": machine.description(options.threads), "gemm_flops_per_second": rate, "prompts_per_step": PROMPTS,
+        "completion_tokens": options.completion, "warm_up_steps": WARM_UP,
+    }  # fmt: skip
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    console, rows = Console(width=WIDTH), []
     with TemporaryDirectory() as folder:
-        rows = [
-            row_of(cell, repeats=options.repeats, threads=options.threads, rate=rate)
-            for cell in cells(options, Path(folder))
-        ]
-    console = Console(width=WIDTH)
+        for cell in cells(options, Path(folder)):
+            rows.append(row_of(cell, repeats=options.repeats, threads=options.threads, rate=rate))
+            console.print(f"measured: {cell.name}", style="dim")
+            options.out.write_text(json.dumps(about | {"cells": rows}, indent=2) + "\n")  # each, as it takes an hour
     console.print(as_table(rows), as_phases(rows))
     for row in rows:
         if row["error"] is not None:
             console.print(f"{row['cell']}: {row['error']}", style="red")
-    record = {
-        "machine": machine.description(options.threads), "gemm_flops_per_second": rate, "prompts_per_step": PROMPTS,
-        "completion_tokens": options.completion, "warm_up_steps": WARM_UP, "cells": rows,
-    }  # fmt: skip
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def cells(options: argparse.Namespace, folder: Path) -> Iterator[Cell]:
