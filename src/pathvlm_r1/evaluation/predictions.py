@@ -39,6 +39,7 @@ class Prediction:
     is_guessed: bool = False  # a contract's own fallback chose the answer
     checkpoint_hash: str | None = None  # of the weights, or the hub id
     data_hash: str | None = None  # of all questions that were asked together
+    options: list[str] | None = None  # in the order of their letters; None of an open question too
 
 
 def predict(
@@ -72,6 +73,7 @@ def predict(
         scores={name: score.value for name, score in scores.items()},
         cap=cap,
         is_guessed=parsed.is_guessed,
+        options=None if sample.is_open else list(sample.options),
     )
 
 

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from pathvlm_r1.contract import THINK_ANSWER
+from pathvlm_r1.evaluation.classes import CLASSES_LEGEND, classes_table
 from pathvlm_r1.evaluation.comparing_arms import Comparison
 from pathvlm_r1.evaluation.costs import TrainingCost
 from pathvlm_r1.evaluation.grouping import grouped
@@ -33,6 +34,7 @@ def markdown(summary: Summary) -> str:
         *_section("Arms", _arms_legend(summary), _arms_table(summary)),
         *_section("Comparisons", _COMPARISONS_LEGEND, _sentences(summary.comparisons)),
         *_section("By question type", _types_legend(summary), _types_table(summary)),
+        *_section("By class", CLASSES_LEGEND, classes_table(summary.classes)),
         *_section("By option log-probability", _LETTERS_LEGEND, _letters_table(summary)),
         *_section("Forced choice", FORCED_LEGEND, forced_choice_table(summary.forced_choices)),
         *_section("Quality of answers", QUALITY_LEGEND, quality_table(summary.qualities)),

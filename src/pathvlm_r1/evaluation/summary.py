@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pathvlm_r1.contract import THINK_ANSWER
+from pathvlm_r1.evaluation.classes import ClassRow, class_rows
 from pathvlm_r1.evaluation.collecting import GREEDY, Answers, Chosen, Collection, GradedRun
 from pathvlm_r1.evaluation.comparing_arms import Comparison, compare_arms
 from pathvlm_r1.evaluation.costs import TrainingCost
@@ -99,6 +100,7 @@ class Summary:
     forced_choices: Sequence[ForcedChoiceRow]
     qualities: Sequence[QualityRow]
     types: Sequence[TypeRow]
+    classes: Sequence[ClassRow]
     costs: Sequence[TrainingCost]
     openings: Sequence[OpeningsRow]  # of sealed tests
     notes: Sequence[str]
@@ -148,6 +150,7 @@ def summarise(collection: Collection, *, seed: int, replicates: int) -> Summary:
         forced_choices=[_forced_choice(chosen, seed=seed, replicates=replicates) for chosen in collection.chosen],
         qualities=[_quality(graded, seed=seed, replicates=replicates) for graded in collection.graded],
         types=[row for of_seeds in by_arm for row in _type_rows(of_seeds, seed=seed, replicates=replicates)],
+        classes=[row for of_seeds in by_arm for row in _class_rows(of_seeds, seed=seed, replicates=replicates)],
         costs=collection.costs,
         openings=openings_rows(collection.openings),
         notes=collection.notes,
@@ -175,6 +178,7 @@ def read_summary(path: Path) -> Summary:
             forced_choices=[ForcedChoiceRow(**row) for row in found.get("forced_choices", [])],  # likewise
             qualities=[QualityRow(**row) for row in found.get("qualities", [])],
             types=[TypeRow(**row) for row in found["types"]],
+            classes=[ClassRow(**row) for row in found.get("classes", [])],
             costs=[TrainingCost(**row) for row in found["costs"]],
             openings=[OpeningsRow(**row) for row in found.get("openings", [])],
             notes=found["notes"],
@@ -260,3 +264,11 @@ def _type_rows(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> li
         )
         for name, accuracy in accuracy_by_type(pooled, seed=seed, replicates=replicates).items()
     ]  # fmt: skip
+
+
+def _class_rows(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> list[ClassRow]:
+    first = of_seeds[0]
+    pooled = [p for answers in of_seeds for p in answers.predictions]
+    return class_rows(
+        pooled, stage=first.run.arm, dataset=first.dataset, split=first.split, seed=seed, replicates=replicates
+    )
