@@ -19,13 +19,14 @@ from pathvlm_r1.config import EMBEDDED, RANDOM_6M, AdapterConfig, ConfigError, L
 from pathvlm_r1.model import Encoder, FeatureFolder, Policy
 from pathvlm_r1.model.nano import NANO_6M, random_model
 from pathvlm_r1.model.processor import load_processor
+from pathvlm_r1.stages import AUTOCASTS
 from pathvlm_r1.tracking import write_atomically
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "model" / "nano_base"
 CACHED_PICTURES = 4096  # of whose features a frozen vision tower keeps; nano: 8 kB each, 3B: 340 kB
 _NEVER_SAMPLED = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 _DTYPES = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": torch.float64}
-_FROZEN_DTYPES = _DTYPES | {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+_FROZEN_DTYPES = _DTYPES | AUTOCASTS
 
 _log = logging.getLogger(__name__)
 

@@ -214,9 +214,7 @@ def _quality(graded: GradedRun, *, seed: int, replicates: int) -> QualityRow:
 
 
 def _arm_mean(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> ArmMean:
-    """Seeds pooled: all answered the same questions, so that the pooled mean is the mean over the seeds."""
-    predictions = [p for answers in of_seeds for p in answers.predictions]
-    first = of_seeds[0]
+    predictions, first = _pooled(of_seeds), of_seeds[0]
     pooled = result_row(
         predictions, arm=first.run.arm, split=first.split, seed=first.run.seed,
         random=np.random.default_rng(seed), replicates=replicates,
@@ -230,6 +228,11 @@ def _arm_mean(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> Arm
         process_high=None if process is None else process.high,
         mean_completion_tokens=pooled.mean_completion_tokens, cap_hits=pooled.cap_hits / len(of_seeds),
     )  # fmt: skip
+
+
+def _pooled(of_seeds: Sequence[Answers]) -> list[Prediction]:
+    """Of all seeds: they answered the same questions, so that the pooled mean is the mean over the seeds."""
+    return [p for answers in of_seeds for p in answers.predictions]
 
 
 def _process_interval(predictions: Sequence[Prediction], *, seed: int, replicates: int) -> Interval | None:
@@ -256,19 +259,18 @@ def _letter_rows(answers: Answers) -> list[LetterRow]:
 
 def _type_rows(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> list[TypeRow]:
     first = of_seeds[0]
-    pooled = [p for answers in of_seeds for p in answers.predictions]
     return [
         TypeRow(
             stage=first.run.arm, dataset=first.dataset, split=first.split, question_type=name, accuracy=accuracy.mean,
             ci_low=accuracy.interval.low, ci_high=accuracy.interval.high,
         )
-        for name, accuracy in accuracy_by_type(pooled, seed=seed, replicates=replicates).items()
+        for name, accuracy in accuracy_by_type(_pooled(of_seeds), seed=seed, replicates=replicates).items()
     ]  # fmt: skip
 
 
 def _class_rows(of_seeds: Sequence[Answers], *, seed: int, replicates: int) -> list[ClassRow]:
     first = of_seeds[0]
-    pooled = [p for answers in of_seeds for p in answers.predictions]
     return class_rows(
-        pooled, stage=first.run.arm, dataset=first.dataset, split=first.split, seed=seed, replicates=replicates
-    )
+        _pooled(of_seeds), stage=first.run.arm, dataset=first.dataset, split=first.split, seed=seed,
+        replicates=replicates,
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from pathvlm_r1.stages.experience import Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
-from pathvlm_r1.stages.memory import TellPeakMemory, first_grpo_sizes, first_sft_sizes
+from pathvlm_r1.stages.memory import AUTOCASTS, TellPeakMemory, first_grpo_sizes, first_sft_sizes
 from pathvlm_r1.stages.optimisation import linear_decay, muon_and_adamw, warmup_cosine
 from pathvlm_r1.stages.optimiser_steps import OptimiserSteps
 from pathvlm_r1.stages.sft import SFTModule
@@ -19,6 +19,7 @@ from pathvlm_r1.stages.validation import BestByValidation, Validate
 from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
+    "AUTOCASTS",
     "AheadCollector",
     "BestByValidation",
     "Collected",

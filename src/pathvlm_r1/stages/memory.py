@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class TellPeakMemory(Callback):  # type: ignore[misc]
-    """Says what a step will take at most, by part; warns where that is more than the GPU has.
+    """Says what a step like the first takes, by part; warns where that is more than the GPU has.
 
     Args:
         sizes: of the step that comes first.
