@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 
 from pathvlm_r1.model.attention import flash
 from pathvlm_r1.model.policy import Policy
+from pathvlm_r1.model.products import FixedProduct
 
 
 class PlainStep:
@@ -38,7 +39,8 @@ class PlainStep:
     ) -> None:  # fmt: skip
         model = policy.core.model.language_model
         self.embeddings = model.embed_tokens.weight.detach()
-        self.layers = [_Layer.of(layer) for layer in model.layers]
+        rows = len(prompts.layers[0].keys) * group_size
+        self.layers = [_Layer.of(layer, rows) for layer in model.layers]
         self.norm = _Norm.of(model.norm)
         self.frequencies, self.rotary_scale = model.rotary_emb.inv_freq.float(), model.rotary_emb.attention_scaling
         self.memories = [_Memory(cached.keys, cached.values, group_size, capacity) for cached in prompts.layers]
@@ -116,11 +118,13 @@ class _Memory:
     def attended(self, query: Tensor, key: Tensor, value: Tensor, groups: _Groups, length: int) -> Tensor:
         """What each row's new token attends to, [N, H * E]; its key and value [N, K, E] are the last of `length`."""
         self.own_keys[:, :, length - 1], self.own_values[:, :, length - 1] = key, value
-        rows, queries = query.shape[0], query.shape[2]
-        own, own_sums = flash(query, self.own_keys[:, :, :length], self.own_values[:, :, :length])
+        rows, queries, width = query.shape[0], *query.shape[2:]
         prompt, prompt_sums = flash(groups.by_prompt(query), self.keys, self.values, mask=groups.mask)
-        share = torch.sigmoid(groups.by_row(prompt_sums, queries) - own_sums)[..., None]
-        return torch.lerp(own, groups.by_row(prompt, queries), share).reshape(rows, -1)
+        scores = (query @ self.own_keys[:, :, :length].mT).mul_(width**-0.5)
+        # The prompt is one more key, whose score is the logarithm of its exponentials' sum: flash is slow for so few.
+        shares = torch.cat((groups.by_row(prompt_sums, queries)[..., None], scores), dim=-1).softmax(dim=-1)
+        own = shares[..., 1:] @ self.own_values[:, :, :length]
+        return torch.addcmul(own, groups.by_row(prompt, queries), shares[..., :1]).reshape(rows, -1)
 
     def keep(self, rows: Tensor, prompts: Tensor, length: int) -> None:
         """Only these rows and prompts."""
@@ -151,37 +155,38 @@ class _Layer:
     """The weights of a decoder layer with K key heads and R queries for each of them, all of width E."""
 
     input_norm: _Norm
-    to_heads: Tensor  # [D, (K * R + 2K) * E]: queries, keys, values
-    bias: Tensor
-    from_heads: Tensor  # [K * R * E, D]
+    to_heads: FixedProduct  # from D to (K * R + 2K) * E: queries, keys, values
+    from_heads: FixedProduct  # from K * R * E to D
     second_norm: _Norm
-    to_gates: Tensor  # [D, 2F], the gate's columns first
-    from_gates: Tensor  # [F, D]
+    to_gates: FixedProduct  # from D to 2F, the gate's columns first
+    from_gates: FixedProduct  # from F to D
     key_heads: int
 
     @classmethod
-    def of(cls, layer: Any) -> _Layer:
+    def of(cls, layer: Any, rows: int) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        bias = torch.cat([projection.bias.detach() for projection in projections])
         return cls(
-            _Norm.of(layer.input_layernorm), _joined(projections), torch.cat([p.bias.detach() for p in projections]),
-            _joined([attention.o_proj]), _Norm.of(layer.post_attention_layernorm),
-            _joined([mlp.gate_proj, mlp.up_proj]), _joined([mlp.down_proj]), attention.num_key_value_heads,
+            _Norm.of(layer.input_layernorm), FixedProduct(_joined(projections), bias, rows=rows),
+            FixedProduct(_joined([attention.o_proj]), rows=rows), _Norm.of(layer.post_attention_layernorm),
+            FixedProduct(_joined([mlp.gate_proj, mlp.up_proj]), rows=rows),
+            FixedProduct(_joined([mlp.down_proj]), rows=rows), attention.num_key_value_heads,
         )  # fmt: skip
 
     def heads_of(self, states: Tensor, rotation: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [N, K, R, E], keys and values [N, K, E], at their positions."""
         width = rotation[0].shape[-1]
-        heads = torch.addmm(self.bias, self.input_norm(states), self.to_heads).view(len(states), -1, width)
+        heads = self.to_heads(self.input_norm(states)).view(len(states), -1, width)
         rotated = _rotated(heads[:, : -self.key_heads], *rotation)
         query = rotated[:, : -self.key_heads].reshape(len(states), self.key_heads, -1, width)
         return query, rotated[:, -self.key_heads :], heads[:, -self.key_heads :]
 
     def after(self, states: Tensor, attended: Tensor) -> Tensor:
         """The layer's states [N, D], given those before it and what its heads attended to."""
-        states = torch.addmm(states, attended, self.from_heads)
-        gate, up = (self.second_norm(states) @ self.to_gates).chunk(2, dim=-1)
-        return torch.addmm(states, functional.silu(gate) * up, self.from_gates)
+        states = self.from_heads(attended, plus=states)
+        gate, up = self.to_gates(self.second_norm(states)).chunk(2, dim=-1)
+        return self.from_gates(functional.silu(gate) * up, plus=states)
 
 
 def _rotated(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -190,8 +195,8 @@ def _rotated(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 
 def _joined(projections: Sequence[nn.Module]) -> Tensor:
-    """The weights of projections of one input, beside each other [in, out], adapters included."""
-    return torch.cat([_weight(projection) for projection in projections]).t().contiguous()
+    """The weights of projections of one input, one after another [out, in], adapters included."""
+    return torch.cat([_weight(projection) for projection in projections])
 
 
 def _weight(projection: Any) -> Tensor:

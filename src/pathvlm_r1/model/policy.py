@@ -14,6 +14,7 @@ from pathvlm_r1.model.attention import GROUP_ATTENTION
 from pathvlm_r1.model.encoding import EncodedPicture, EncodedPrompt, TokenBatch, picture_grids
 from pathvlm_r1.model.features import FeatureCache, FeatureFolder
 from pathvlm_r1.model.head import HeadScores, head_log_probs
+from pathvlm_r1.model.products import Linear, use_fast_products
 
 
 class Policy(nn.Module):
@@ -34,6 +35,7 @@ class Policy(nn.Module):
         self._cache = FeatureCache(cached_pictures)
         self.feature_folder: FeatureFolder | None = None  # for a vision tower that does not train
         self.core.model.language_model.set_attn_implementation(GROUP_ATTENTION)
+        use_fast_products(self.model)
 
     @property
     def core(self) -> Any:
@@ -134,7 +136,7 @@ class Policy(nn.Module):
             TypeError: the head is more than a matrix.
         """
         head = self.core.lm_head
-        if type(head) is not nn.Linear or head.bias is not None:
+        if type(head) not in (nn.Linear, Linear) or head.bias is not None:
             raise TypeError(f"the head is {head}: a linear layer without bias and without an adapter is needed")
         weight: Tensor = head.weight
         return weight

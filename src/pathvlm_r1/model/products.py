@@ -1,0 +1,112 @@
+"""Products of float32 matrices on the CPU by the library that is fast there.
+
+torch multiplies them by MKL, which on AMD's processors leaves the instructions of 512 bits unused. oneDNN, which torch
+has as well and compiles for, takes half of the time there. Which of the two it is depends on the processor alone, so
+that a machine rounds alike in every run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+# oneDNN compiles a kernel for each new number of rows: for 0.3 ms, which a product of fewer columns never earns back.
+LEAST_COLUMNS = 64
+
+
+def is_mkl_slow() -> bool:
+    """Whether oneDNN is the faster one on this processor."""
+    has_both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    processor = torch.cpu.get_capabilities()
+    return has_both and "AMD" in processor.get("cpu_name", "") and bool(processor.get("avx512_f"))
+
+
+IS_MKL_SLOW = is_mkl_slow()
+
+
+def use_fast_products(model: nn.Module) -> None:
+    """Let every linear layer of a model multiply by the faster library; its weights and names stay."""
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = Linear
+
+
+class Linear(nn.Linear):
+    """The library's layer with the faster product."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, as the library names it
+        """[..., in] to [..., out]."""
+        if is_for_onednn(self.weight) and not torch.is_autocast_enabled("cpu"):
+            result: Tensor = OneDNNProduct.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            return result
+        return functional.linear(input, self.weight, self.bias)
+
+
+class FixedProduct:
+    """x @ weight.T + bias for many x of few rows, with the weight [out, in] copied as the product wants it.
+
+    Args:
+        weight: which may change afterwards; the copy does not.
+        bias: [out].
+        rows: of most x.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, *, rows: int) -> None:
+        self.bias = bias
+        self.is_packed = is_for_onednn(weight)
+        if self.is_packed:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+        else:
+            self.weight = weight.t().contiguous()
+
+    def __call__(self, states: Tensor, plus: Tensor | None = None) -> Tensor:
+        """[N, in] to [N, out], added to `plus` where there is a residual."""
+        if self.is_packed:
+            product = onednn_product(states, self.weight, self.bias)
+            return product if plus is None else product.add_(plus)
+        plus = self.bias if plus is None else plus
+        return states @ self.weight if plus is None else torch.addmm(plus, states, self.weight)
+
+
+def is_for_onednn(weight: Tensor) -> bool:
+    """Whether a product by this weight is faster there."""
+    is_plain = weight.dtype == torch.float32 and weight.device.type == "cpu"
+    return IS_MKL_SLOW and is_plain and min(weight.shape) >= LEAST_COLUMNS
+
+
+def onednn_product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """states [..., in] @ weight.T + bias, weight [out, in] as it is or packed; without a gradient."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
+    return product
+
+
+class OneDNNProduct(torch.autograd.Function):
+    """`onednn_product` with its gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(states if ctx.needs_input_grad[1] else None, weight)
+        return onednn_product(states, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        states, weight = ctx.saved_tensors
+        has_states, has_weight, has_bias = ctx.needs_input_grad
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        return (
+            onednn_product(gradient, weight.t()) if has_states else None,
+            _of_weight(flat, states.reshape(-1, states.shape[-1])) if has_weight else None,
+            flat.sum(dim=0) if has_bias else None,
+        )
+
+
+def _of_weight(gradient: Tensor, states: Tensor) -> Tensor:
+    """gradient.T @ states [out, in]; the product is faster with its shorter side first."""
+    if gradient.shape[1] <= states.shape[1]:
+        return onednn_product(gradient.t(), states.t())
+    return onednn_product(states.t(), gradient.t()).t().contiguous()
