@@ -14,7 +14,7 @@ from pathvlm_r1.model.attention import GROUP_ATTENTION
 from pathvlm_r1.model.encoding import EncodedPicture, EncodedPrompt, TokenBatch, picture_grids
 from pathvlm_r1.model.features import FeatureCache, FeatureFolder
 from pathvlm_r1.model.head import HeadScores, head_log_probs
-from pathvlm_r1.model.products import Linear, use_fast_products
+from pathvlm_r1.model.layers import Linear, use_fast_layers
 
 
 class Policy(nn.Module):
@@ -35,7 +35,7 @@ class Policy(nn.Module):
         self._cache = FeatureCache(cached_pictures)
         self.feature_folder: FeatureFolder | None = None  # for a vision tower that does not train
         self.core.model.language_model.set_attn_implementation(GROUP_ATTENTION)
-        use_fast_products(self.model)
+        use_fast_layers(self.model)
 
     @property
     def core(self) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
@@ -26,24 +26,6 @@ def is_mkl_slow() -> bool:
 
 
 IS_MKL_SLOW = is_mkl_slow()
-
-
-def use_fast_products(model: nn.Module) -> None:
-    """Let every linear layer of a model multiply by the faster library; its weights and names stay."""
-    for module in model.modules():
-        if type(module) is nn.Linear:
-            module.__class__ = Linear
-
-
-class Linear(nn.Linear):
-    """The library's layer with the faster product."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, as the library names it
-        """[..., in] to [..., out]."""
-        if is_for_onednn(self.weight) and not torch.is_autocast_enabled("cpu"):
-            result: Tensor = OneDNNProduct.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
-            return result
-        return functional.linear(input, self.weight, self.bias)
 
 
 class FixedProduct:
@@ -70,6 +52,14 @@ class FixedProduct:
             return product if plus is None else product.add_(plus)
         plus = self.bias if plus is None else plus
         return states @ self.weight if plus is None else torch.addmm(plus, states, self.weight)
+
+
+def product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """states [..., in] @ weight.T + bias by the faster library, differentiable once; weight is [out, in]."""
+    if is_for_onednn(weight) and not torch.is_autocast_enabled("cpu"):
+        result: Tensor = OneDNNProduct.apply(states, weight, bias)  # type: ignore[no-untyped-call]
+        return result
+    return functional.linear(states, weight, bias)
 
 
 def is_for_onednn(weight: Tensor) -> bool:
