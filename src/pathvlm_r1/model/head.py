@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pathvlm_r1.model.products import is_for_onednn, onednn_product
+
 # Logits of a tile: 16 MiB in float32. A handful of such tensors live at once, little beside the gradient of a head that
 # trains (1.2 GB for 151,936 x 2,048), and matrix products are as fast as with larger tiles.
 TILE = 2**22
@@ -96,7 +98,11 @@ class _Tiles:
 
     def logits(self, states: Tensor, head: Tensor, columns: slice) -> Tensor:
         """A tile, from its rows of the states and of the weight."""
-        return _add_product(self.floor[columns].repeat(len(states), 1), states, head.T, scale=self.scale)
+        floor = self.floor[columns]
+        if is_for_onednn(head):
+            product = onednn_product(states, head)
+            return torch.add(floor, product, alpha=self.scale, out=product)
+        return _add_product(floor.repeat(len(states), 1), states, head.T, scale=self.scale)
 
 
 class _Head(torch.autograd.Function):
@@ -194,4 +200,7 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, *, scale: float) ->
     """Add left @ right * scale to `total`, summed in its precision whatever that of the factors."""
     if total.is_cuda and right.dtype in HALVES:  # tensor cores multiply halves and sum in float32
         return torch.addmm(total, left.to(right.dtype), right, alpha=scale, out_dtype=total.dtype, out=total)
-    return total.addmm_(left.to(total.dtype), right.to(total.dtype), alpha=scale)
+    left, right = left.to(total.dtype), right.to(total.dtype)
+    if is_for_onednn(right):
+        return total.add_(onednn_product(left, right.T), alpha=scale)
+    return total.addmm_(left, right, alpha=scale)
