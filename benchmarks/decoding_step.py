@@ -24,8 +24,10 @@ from pathvlm_r1.rollout import Decoding, NativeEngine
 
 PROMPTS, PROMPT_TOKENS, GROUP_SIZE = 2, 320, 8
 KINDS = {
-    "aten::_scaled_dot_product_flash_attention_for_cpu": "attention", "aten::mm": "matrix products",
-    "aten::addmm": "matrix products", "aten::exponential_": "random numbers of the draw",
+    "aten::_scaled_dot_product_flash_attention_for_cpu": "attention to the prompts",
+    "aten::bmm": "attention to oneself",
+    "aten::mm": "products by weights", "aten::addmm": "products by weights",
+    "mkldnn::_linear_pointwise": "products by weights",
 }  # fmt: skip
 REST = "all else"
 

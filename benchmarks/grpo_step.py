@@ -1,7 +1,7 @@
 """One GRPO step against `trl.GRPOTrainer`: whole steps in seconds and memory, then the gradients of one recorded step.
 
 python benchmarks/grpo_step.py [--quick] [--out FILE] [--models nano nano_6m] [--adapters lora full] [--groups 4 8 16]
-    [--prompts 128 320 1024] [--completion 96] [--repeats 5] [--threads 2]
+    [--prompts 128 320 1024] [--completion 96] [--repeats 5] [--threads 2] [--mkl]
 
 Each side runs in a process of its own, on the same weights, questions, pictures, rewards and optimiser, and samples
 its own tokens at equal, forced lengths; the two take their steps in turn. Then both take the step of one recorded set
@@ -25,6 +25,8 @@ from steps import machine, ours, theirs
 from steps.cells import PROMPTS, Cell, weights
 from steps.children import COUNT, DIAGNOSTICS, PHASES, Child, ChildError, Step, in_child
 
+from pathvlm_r1.model import products
+
 OUT = Path(__file__).parent / "results" / "grpo_step.json"
 MODELS, ADAPTERS, PROMPT_TOKENS, GROUP_SIZES = ("nano", "nano_6m"), ("lora", "full"), (128, 320, 1024), (4, 8, 16)
 QUICK = {"adapters": ["lora"], "prompts": [320], "groups": [8], "repeats": 3}
@@ -46,10 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if options.quick:
         vars(options).update(QUICK)
+    products.IS_MKL_SLOW &= not options.mkl  # in every child, as they are forks
     rate = in_child(machine.peak_gemm_rate, threads=options.threads)
     about = {
         "machine": machine.description(options.threads), "gemm_flops_per_second": rate, "prompts_per_step": PROMPTS,
         "completion_tokens": options.completion, "warm_up_steps": WARM_UP,
+        "our_products": "oneDNN" if products.IS_MKL_SLOW else "MKL",
     }  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     console, rows = Console(width=WIDTH), []
@@ -173,6 +177,7 @@ def as_phases(rows: Sequence[dict[str, Any]]) -> Table:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="One GRPO step against trl.GRPOTrainer.")
     parser.add_argument("--quick", action="store_true", help="G 8, prompts of 320 tokens, LoRA, three repeats")
+    parser.add_argument("--mkl", action="store_true", help="our side multiplies by MKL too, whatever the processor")
     parser.add_argument("--out", type=Path, default=OUT, help="the JSON file (%(default)s)")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS, help="which models (all)")
     parser.add_argument("--adapters", nargs="+", default=list(ADAPTERS), choices=ADAPTERS, help="which adapters (all)")

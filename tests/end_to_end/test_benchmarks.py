@@ -35,6 +35,7 @@ def script(folder, name, *arguments):
 def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tmp_path):
     sizes = ("--models", "nano", "--groups", "2", "--prompts", "128", "--repeats", "1")
     record, shown = measured(tmp_path, "grpo_step", *sizes)
+    assert record["our_products"] in ("MKL", "oneDNN")
     assert [(row["adapter"], row["group_size"], row["prompt_tokens"]) for row in record["cells"]] == [
         ("lora", 2, 128),
         ("full", 2, 128),
@@ -60,7 +61,8 @@ def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tm
 
 def test_a_cell_that_fails_says_why_and_ends_nothing(tmp_path):
     sizes = ("--models", "nano", "--adapters", "lora", "--groups", "2", "--prompts", "64", "--repeats", "1")
-    record, shown = measured(tmp_path, "grpo_step", *sizes)
+    record, shown = measured(tmp_path, "grpo_step", *sizes, "--mkl")
+    assert record["our_products"] == "MKL"
     (row,) = record["cells"]
     assert "no prompt of 64 tokens" in row["error"]
     assert "no prompt of 64 tokens" in shown
@@ -98,7 +100,7 @@ def test_greedy_answers_are_the_same_for_batches_of_one_and_sixteen_in_float32_a
 
 def test_the_time_of_a_decoding_step_is_told_by_kind_of_operator(tmp_path):
     shown = script(tmp_path, "decoding_step", "--quick")
-    for kind in ("attention", "matrix products", "random numbers of the draw", "all else"):
+    for kind in ("attention to the prompts", "attention to oneself", "products by weights", "all else"):
         (calls,) = re.findall(rf"{kind}\s*[│|]\s*(\d+)", shown)
         assert int(calls) > 0
 

@@ -89,7 +89,7 @@ def test_an_id_without_probability_is_never_drawn_and_each_other_at_its_share_of
 
 
 def test_the_largest_random_number_is_an_id_of_the_vocabulary_with_probability(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda *shape, **kwargs: torch.full(shape, 1 - 2**-53, dtype=torch.float64))
+    monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, 1 - 2**-53, dtype=torch.float64))
     assert drawn(torch.tensor([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5]]), torch.Generator()).tolist() == [1, 2]
 
 

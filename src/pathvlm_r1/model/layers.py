@@ -35,7 +35,7 @@ class LoRALinear(lora.Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """[..., in] to [..., out]."""
-        if args or kwargs or not self._is_plain or torch.is_autocast_enabled(x.device.type):
+        if args or kwargs or not self._is_plain_for(x):
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
         (name,) = self.active_adapters
@@ -44,13 +44,14 @@ class LoRALinear(lora.Linear):  # type: ignore[misc]
         wide: Tensor = self.base_layer(rows).addmm_(narrow, self.lora_B[name].weight.t(), alpha=self.scaling[name])
         return wide.unflatten(0, x.shape[:-1])  # type: ignore[no-untyped-call, no-any-return]
 
-    @property
-    def _is_plain(self) -> bool:
-        """Whether there is one adapter, on, apart from the weight, and none of PEFT's variants."""
+    def _is_plain_for(self, x: Tensor) -> bool:
+        """Whether there is one adapter, on, apart from the weight, none of PEFT's variants, and all of one type."""
         names = self.active_adapters
         if self.disable_adapters or self.merged or len(names) != 1 or names[0] not in self.lora_A:
             return False
-        return names[0] not in self.lora_variant and self.lora_B[names[0]].bias is None
+        narrow, wide = self.lora_A[names[0]], self.lora_B[names[0]]
+        is_cast = torch.is_autocast_enabled(x.device.type) or narrow.weight.dtype != x.dtype
+        return not is_cast and names[0] not in self.lora_variant and wide.bias is None
 
 
 FASTER: dict[type, type] = {nn.Linear: Linear, lora.Linear: LoRALinear}

@@ -20,7 +20,7 @@ LEAST_COLUMNS = 64
 
 def is_mkl_slow() -> bool:
     """Whether oneDNN is the faster one on this processor."""
-    has_both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    has_both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     processor = torch.cpu.get_capabilities()
     return has_both and "AMD" in processor.get("cpu_name", "") and bool(processor.get("avx512_f"))
 
@@ -55,8 +55,8 @@ class FixedProduct:
 
 
 def product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """states [..., in] @ weight.T + bias by the faster library, differentiable once; weight is [out, in]."""
-    if is_for_onednn(weight) and not torch.is_autocast_enabled("cpu"):
+    """Of states [..., in] and a weight [out, in], + bias, by the faster library; differentiable once."""
+    if is_for_onednn(weight) and states.numel() and not torch.is_autocast_enabled("cpu"):
         result: Tensor = OneDNNProduct.apply(states, weight, bias)  # type: ignore[no-untyped-call]
         return result
     return functional.linear(states, weight, bias)
@@ -69,7 +69,7 @@ def is_for_onednn(weight: Tensor) -> bool:
 
 
 def onednn_product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """states [..., in] @ weight.T + bias, weight [out, in] as it is or packed; without a gradient."""
+    """Of states [..., in] and a weight [out, in], as it is or packed, + bias; without a gradient."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
     return product
 
