@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from pytorch_lightning.utilities import rank_zero_only
 from running import TINY, composed
 
@@ -13,6 +14,7 @@ from pathvlm_r1.assembly.processes import (
     Processes,
     handed_on,
     processes_of,
+    refuse_missing_gpu,
     refuse_shared_server,
     refuse_undivided,
 )
@@ -115,3 +117,14 @@ def test_the_parents_command_composes_what_is_looked_for(typed):
     for part in ("stage", "adapter", "dataset", "trainer", "seed", "output"):
         assert getattr(given, part) == getattr(wanted, part)
     assert replace(given.model, recipe=None) == replace(wanted.model, recipe=None)
+
+
+def test_flex_attention_is_refused_where_there_is_no_gpu(monkeypatch):
+    asked = TrainConfig.checked(composed("train", "stage=grpo", "stage.packed_attention=flex")).stage
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    refuse_missing_gpu(asked)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        ConfigError, match=r"stage\.packed_attention=flex: FlexAttention trains on a GPU alone, .* mask"
+    ):
+        refuse_missing_gpu(asked)

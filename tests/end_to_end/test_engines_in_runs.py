@@ -1,11 +1,27 @@
 """Whole runs with each engine; vLLM's place is taken by a local server of its interface."""
 
 import pytest
-from fake_vllm import FakeVLLM, serving
-from running import LIGHTNING_WARNINGS, TINY_DATA, TINY_GRPO, composed, evaluated, metrics, trained
+import torch
+from fake_vllm import FakeVLLM, Refused, serving
+from running import (
+    LIGHTNING_WARNINGS,
+    TINY,
+    TINY_DATA,
+    TINY_GRPO,
+    are_equal,
+    composed,
+    entry,
+    evaluated,
+    exported,
+    metrics,
+    reward_brevity,
+    runs_below,
+    trained,
+)
 
 from pathvlm_r1.assembly.policies import load_policy
 from pathvlm_r1.config import EvalConfig, FullConfig
+from pathvlm_r1.rollout import EngineError
 from pathvlm_r1.tracking import read_manifest
 
 pytestmark = LIGHTNING_WARNINGS
@@ -67,3 +83,36 @@ def test_sft_validates_on_the_answers_of_a_server_that_follows_its_weights(adapt
         run = trained(tmp_path / output, "stage=sft", f"adapter={adapter}", *rollout)
         measured.append(read_manifest(run.path).measured["validation"])
     assert measured[0] == measured[1]
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+def test_a_run_that_its_server_ends_keeps_its_last_step_and_goes_on_to_the_same_weights(
+    is_ahead, nano_server, tmp_path, monkeypatch
+):
+    fake, url = nano_server
+    reward_brevity(monkeypatch)
+    asked = (
+        *TINY, *TINY_GRPO, "trainer.max_steps=4", "stage.init=base", "adapter=lora", "stage.validation_every=4",
+        "rollout=vllm", f"rollout.url={url}", "rollout.weight_sync=adapter", f"rollout.sync_folder={tmp_path / 'sync'}",
+        "rollout.attempts=1", f"rollout.async_judge={str(is_ahead).lower()}",
+    )  # fmt: skip
+    straight = trained(tmp_path / "straight", *asked)
+    sampled = sum(path == "POST /v1/chat/completions" for path, _ in fake.asked)
+    fake.asked.clear()
+    handle = fake.handle
+
+    def ending(method, path, body):
+        if sum(path == "POST /v1/chat/completions" for path, _ in fake.asked) > sampled // 2:
+            raise Refused(400, "out of memory")
+        return handle(method, path, body)
+
+    fake.handle = ending
+    with pytest.raises(EngineError, match=r"out of memory.*; go on with: python src/train\.py resume="):
+        trained(tmp_path / "broken", *asked)
+    ((broken, manifest),) = runs_below(tmp_path / "broken")
+    assert manifest.status == "failed"
+    assert 0 < torch.load(broken.last_checkpoint, weights_only=True)["global_step"] < 4
+    fake.handle = handle
+    outcome = entry("train", f"resume={broken.path}")
+    assert outcome.status == 0, outcome.text
+    assert are_equal(exported(broken), exported(straight))

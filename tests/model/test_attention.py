@@ -4,16 +4,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import PEFT_WARNING, tiny_policy
+from tiny import PEFT_WARNING, prompts, tiny_policy
+from torch.nn.attention import flex_attention as flex_module
+from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from torch.testing import assert_close
+from transformers.integrations import flex_attention as library
 
-from pathvlm_r1.model import attention
+from pathvlm_r1.model import PromptGroup, attention, token_log_probs
 from pathvlm_r1.model.attention import GROUP_ATTENTION, Visibility, attend
 
 HEADS, KEY_HEADS, WIDTH, SCALE = 4, 2, 8, 0.3
 
 pytestmark = PEFT_WARNING
+UNCOMPILED = pytest.mark.filterwarnings("ignore:flex_attention called without:UserWarning")
 lengths = st.integers(1, 7)
 rows = st.lists(st.tuples(lengths, st.lists(lengths, min_size=1, max_size=4)), min_size=1, max_size=4)
 
@@ -106,3 +110,43 @@ def test_a_policys_language_model_attends_so_and_its_vision_tower_does_not(adapt
     core = tiny_policy(adapter).core
     assert core.model.language_model.config._attn_implementation == GROUP_ATTENTION
     assert core.model.visual.config._attn_implementation == "sdpa"
+
+
+@pytest.fixture
+def not_compiled(monkeypatch):
+    """FlexAttention as plain operations: compiled it trains on a GPU alone, which no test here has."""
+
+    def plain(*tensors, training, **settings):
+        del training
+        return flex_attention(*tensors, **settings)
+
+    monkeypatch.setattr(library, "compile_friendly_flex_attention", plain)
+    monkeypatch.setattr(flex_module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+
+
+@UNCOMPILED
+@pytest.mark.usefixtures("not_compiled")
+@pytest.mark.parametrize("groups", [[(3, [2, 1]), (5, [4, 4])], [(150, [130, 1, 140]), (20, [300])]], ids=str)
+def test_flex_attention_gives_the_outputs_of_one_attention_under_a_mask(groups):
+    seen = visibility_of(groups)
+    tensors = [tensor.detach().float() for tensor in inputs_of(seen)]
+    output = attend(torch.nn.Module(), *tensors, seen.blocks(), scaling=SCALE)[0]
+    is_token = seen.segments >= 0
+    expected = masked(seen, *(tensor.double() for tensor in tensors))
+    assert_close(output[is_token].double(), expected[is_token], rtol=1e-5, atol=1e-5)
+
+
+def test_flex_attention_leaves_out_blocks_of_completions_that_do_not_see_each_other():
+    blocks = visibility_of([(128, [128, 128, 128])]).blocks().to_dense()
+    assert blocks[0, 0].tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+
+
+@UNCOMPILED
+@pytest.mark.usefixtures("not_compiled")
+def test_a_policy_that_attends_by_flex_attention_gives_the_same_log_probs():
+    policy = tiny_policy(dtype=torch.float32)
+    groups = [PromptGroup(prompt, ([5, 6, 7], [8], [9, 10])) for prompt in prompts([(56, 56), None])]
+    with torch.no_grad():
+        expected = token_log_probs(policy, groups).log_probs
+        policy.is_flex = True
+        assert_close(token_log_probs(policy, groups).log_probs, expected, rtol=1e-4, atol=1e-5)

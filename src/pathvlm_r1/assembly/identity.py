@@ -18,6 +18,7 @@ from pathvlm_r1.tracking import ParentRecord, content_hash, file_hash
 _HOW_NOT_WHAT = (
     "rows_per_forward",
     "tokens_per_forward",
+    "packed_attention",
     "samples_every",
     "log_completions",
     "arm",

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from pathvlm_r1.config import ConfigError, PretrainConfig, RolloutConfig, SFTConfig, StageConfig
+from pathvlm_r1.config import ConfigError, GRPOConfig, PretrainConfig, RolloutConfig, SFTConfig, StageConfig
 from pathvlm_r1.tracking import RunFolder
 
 RUN_FOLDER = "PATHVLM_RUN_FOLDER"  # environment variable in which the first process hands on its run's folder
@@ -63,6 +64,18 @@ def refuse_undivided(stage: StageConfig, count: int) -> None:
         raise ConfigError(
             f"stage.minibatches={stage.minibatches}: must divide stage.prompts_per_step * stage.group_size / {count} "
             f"processes = {rows}, the completions that each of them samples"
+        )
+
+
+def refuse_missing_gpu(stage: StageConfig) -> None:
+    """Refuse what only a GPU can do on a machine without one.
+
+    Raises:
+        ConfigError: the key, and what to leave it at.
+    """
+    if isinstance(stage, GRPOConfig) and stage.packed_attention == "flex" and not torch.cuda.is_available():
+        raise ConfigError(
+            "stage.packed_attention=flex: FlexAttention trains on a GPU alone, and there is none here; leave it at mask"
         )
 
 

@@ -25,6 +25,7 @@ from pathvlm_r1.assembly.processes import (
     StopTogether,
     handed_on,
     processes_of,
+    refuse_missing_gpu,
     refuse_shared_server,
     refuse_undivided,
 )
@@ -34,7 +35,7 @@ from pathvlm_r1.assembly.training import Training, build_training
 from pathvlm_r1.assembly.verified_sets import require_verified
 from pathvlm_r1.config import EMBEDDED, ConfigError, GRPOConfig, JudgeConfig, MixtureConfig, PretrainConfig, TrainConfig
 from pathvlm_r1.data import Sample
-from pathvlm_r1.reward import JudgeError
+from pathvlm_r1.stages import OUTAGES
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
@@ -145,6 +146,7 @@ def _checked_processes(config: TrainConfig, launch: Launch) -> Processes:
     if isinstance(config.stage, GRPOConfig) and config.reward.process is not None:
         require_judge(config.judge)
     processes = processes_of(config.trainer)
+    refuse_missing_gpu(config.stage)
     refuse_undivided(config.stage, processes.count)
     refuse_shared_server(config.rollout, processes.count)
     if processes.count > 1 and launch.sweep is not None:
@@ -230,10 +232,10 @@ def _run(job: Job, launch: Launch, *, ckpt_path: Path | None) -> None:
         if not _can_go_on(job.config.stage.name, job.folder):
             raise
         raise RunInterrupted(f"interrupted; {go_on}") from interrupt
-    except JudgeError as error:
+    except OUTAGES as error:
         if not job.folder.last_checkpoint.is_file():
             raise
-        raise JudgeError(f"{error}; {go_on}") from error
+        raise type(error)(f"{error}; {go_on}") from error
     if fitted.is_interrupted:
         raise RunInterrupted(f"interrupted at step {fitted.step}; {go_on}")
 
@@ -279,7 +281,7 @@ def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callbac
         callbacks=[
             LoggedOnce(),
             *callbacks,
-            LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY, saved_before=(JudgeError,)),
+            LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY, saved_before=OUTAGES),
             StepProgress(run_name(config), steps),
         ],
         plugins=[AtomicCheckpointIO()],

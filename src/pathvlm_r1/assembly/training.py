@@ -157,6 +157,7 @@ def counted_means(scores: Sequence[Mapping[str, float | None]], terms: Sequence[
 def _grpo(config: TrainConfig, stage: GRPOConfig, folder: RunFolder, samples: Sequence[Sample],
           *, on_rollout: OnRollout, processes: int) -> Training:  # fmt: skip
     loaded = _loaded(config, temperature=stage.temperature, is_dropout_on=False)
+    loaded.policy.is_flex = stage.packed_attention == "flex"
     encoder = SampleEncoder(loaded.encoder, Contract())
     watch = SignalWatch(steps=stage.signal_warning_steps, cap_limit=stage.cap_warning_share)
     signal = SignalCallback(watch, Contract())

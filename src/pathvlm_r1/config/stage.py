@@ -150,6 +150,7 @@ class GRPOConfig:
     minibatches: int
     num_iterations: int
     tokens_per_forward: int | None
+    packed_attention: Literal["mask", "flex"]
     beta: float
     kl_in: Literal["loss", "reward"]
     reference_every: int

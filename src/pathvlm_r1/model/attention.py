@@ -3,7 +3,8 @@
 On the CPU the scores of those pairs are never computed: a prompt attends to itself, its completions to the prompt, and
 each completion to itself, all by the library's flash kernel. That also gives the logarithm of the sum of a query's
 exponentials, by which the two parts of a completion's attention are joined; and its gradient, given the sum over both
-parts, is right for each. Elsewhere, and in reduced precision, there is a mask of all pairs.
+parts, is right for each. Elsewhere, and in reduced precision, there is a mask of all pairs, or on a GPU FlexAttention,
+compiled, which leaves out the blocks of pairs that do not see each other.
 
 Source: Dao 2023, FlashAttention-2, arXiv:2307.08691, section 3.1; Liu et al. 2023, Ring Attention, arXiv:2310.01889.
 """
@@ -17,7 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -36,17 +39,29 @@ class Visibility:
     mask: Tensor  # [N, C], True at tokens
     lengths: Sequence[tuple[int, int]]  # of each row's prompt, and of its completions together
 
-    def for_attention(self, dtype: torch.dtype) -> Visibility | Tensor:
+    def for_attention(self, dtype: torch.dtype, *, is_flex: bool = False) -> Visibility | Tensor | BlockMask:
         """What the layers of a model are given in place of a mask: on the CPU this itself, elsewhere a mask."""
+        if is_flex:
+            return self.blocks()
         is_reduced = dtype not in _FULL_TYPES or torch.is_autocast_enabled("cpu")
         return self if self.mask.device.type == "cpu" and not is_reduced else self.dense(dtype)
 
+    def sees(self, row: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """Whether the query at a place of a row sees the key at another, as indices that broadcast."""
+        of_query, of_key = self.segments[row, query], self.segments[row, key]
+        return (key <= query) & ((of_key == of_query) | ((of_key == 0) & (of_query > 0)))
+
+    def blocks(self) -> BlockMask:
+        """FlexAttention's mask."""
+        rows, places = self.segments.shape
+        return create_block_mask(
+            lambda row, _head, query, key: self.sees(row, query, key), rows, None, places, places, self.segments.device
+        )
+
     def dense(self, dtype: torch.dtype) -> Tensor:
         """Additive mask [B, 1, S, S]; padding sees itself, so that no row is empty."""
-        place = torch.arange(self.segments.shape[1], device=self.segments.device)
-        is_earlier = place[None, :] <= place[:, None]
-        query, key = self.segments[:, :, None], self.segments[:, None, :]
-        is_visible = is_earlier & ((key == query) | ((key == 0) & (query > 0)))
+        row, place = (torch.arange(size, device=self.segments.device) for size in self.segments.shape)
+        is_visible = self.sees(row[:, None, None], place[:, None], place)
         return torch.zeros(is_visible.shape, dtype=dtype, device=place.device).masked_fill_(
             ~is_visible, torch.finfo(dtype).min
         )[:, None]
@@ -71,10 +86,12 @@ class Visibility:
 
 
 def attend(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | Visibility | None,
-    **settings: Any,
+    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor,
+    attention_mask: Tensor | BlockMask | Visibility | None, **settings: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """The library's attention, which also takes a `Visibility` for a mask; [B, S, H, E], and no weights."""
+    """The library's attention, which also takes a `Visibility` or blocks for a mask; [B, S, H, E], and no weights."""
+    if isinstance(attention_mask, BlockMask):
+        return flex_attention_forward(module, query, key, value, attention_mask, **settings)[0], None
     if not isinstance(attention_mask, Visibility):
         result: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
         return result

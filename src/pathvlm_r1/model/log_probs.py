@@ -64,9 +64,10 @@ def token_log_probs(
     packed = _pack(groups, policy.device)
     prompts = [group.prompt for group in groups]
     embeddings = policy.embed(packed.input_ids, prompts)
+    mask = packed.visibility.for_attention(embeddings.dtype, is_flex=policy.is_flex)
     hidden = policy.core.model.language_model(
         inputs_embeds=embeddings,
-        attention_mask={"full_attention": packed.visibility.for_attention(embeddings.dtype)},
+        attention_mask={"full_attention": mask},
         position_ids=_positions(policy, packed, prompts),
         use_cache=False,
     ).last_hidden_state

@@ -17,7 +17,7 @@ from pathvlm_r1.model.policy import Policy
 from pathvlm_r1.model.reference import FrozenCopy, Reference
 
 _TILES = 3  # of the head that live together: logits, log-probs and their gradient, or what gives normaliser and entropy
-_ROLLOUT_LOGITS = 4  # copies while a token is drawn: raw, divided by the temperature, log-probs, probabilities
+_ROLLOUT_LOGITS = 5  # copies while a token is drawn: raw, log-probs, probabilities, and their sums in float64
 _WIDE = 4  # bytes of float32, in which norms and the head compute whatever the weights are
 
 

@@ -34,6 +34,7 @@ class Policy(nn.Module):
         self.register_buffer("suppressed_ids", torch.tensor(list(suppressed_ids), dtype=torch.long), persistent=False)
         self._cache = FeatureCache(cached_pictures)
         self.feature_folder: FeatureFolder | None = None  # for a vision tower that does not train
+        self.is_flex = False  # how packed groups attend: see model/attention.py
         self.core.model.language_model.set_attn_implementation(GROUP_ATTENTION)
         use_fast_layers(self.model)
 

@@ -1,6 +1,6 @@
 """Rollouts: from prompts to groups of completions, by engines behind one small protocol."""
 
-from pathvlm_r1.rollout.engine import Engine, SampledCompletion
+from pathvlm_r1.rollout.engine import Engine, EngineError, SampledCompletion
 from pathvlm_r1.rollout.experience import MicroBatch, Minibatch, Rollout, passes, prompt_groups
 from pathvlm_r1.rollout.hf import HFEngine
 from pathvlm_r1.rollout.native import NativeEngine
@@ -13,6 +13,7 @@ __all__ = [
     "AdapterSync",
     "Decoding",
     "Engine",
+    "EngineError",
     "HFEngine",
     "MicroBatch",
     "Minibatch",

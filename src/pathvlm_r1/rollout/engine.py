@@ -9,9 +9,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pathvlm_r1.config import Capability
+from pathvlm_r1.config import Capability, ConfigError
 from pathvlm_r1.model import EncodedPrompt, Policy
 from pathvlm_r1.rollout.sampling import Decoding
+
+
+class EngineError(ConfigError):
+    """An engine outside this process gives no completions: at the start, or later in a run."""
 
 
 @dataclass(frozen=True)

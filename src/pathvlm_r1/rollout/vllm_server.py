@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from pathvlm_r1.config import ConfigError
+from pathvlm_r1.rollout.engine import EngineError
 
 PAUSE_SECONDS = 1.0  # before a second attempt, twice that before a third ...
 _BUSY = 429  # too many requests
@@ -49,7 +49,7 @@ class VLLMServer:
             is_repeatable: False where a second attempt would meet what the first may have done.
 
         Raises:
-            ConfigError: no answer, or a refusal, in the server's own words.
+            EngineError: no answer, or a refusal, in the server's own words.
         """
         answer = self._request("POST", path, body, attempts=self.attempts if is_repeatable else 1)
         is_json = answer.headers.get("content-type", "").startswith("application/json")
@@ -71,4 +71,4 @@ class VLLMServer:
             reason = f"status {answer.status_code}: {answer.text.strip()[:500]}"
             if answer.is_client_error and answer.status_code != _BUSY:
                 break
-        raise ConfigError(f"rollout.url={self.url}: {method} {path} failed: {reason}")
+        raise EngineError(f"rollout.url={self.url}: {method} {path} failed: {reason}")

@@ -3,7 +3,7 @@
 from pathvlm_r1.stages.ahead import AheadCollector
 from pathvlm_r1.stages.completion_log import CompletionLog
 from pathvlm_r1.stages.credit import Credit, LearntRollout, OnRollout
-from pathvlm_r1.stages.experience import Collected, Collector
+from pathvlm_r1.stages.experience import OUTAGES, Collected, Collector
 from pathvlm_r1.stages.faults import TrainingError
 from pathvlm_r1.stages.grpo import GRPOModule, GRPOSettings
 from pathvlm_r1.stages.lookup import look_up_loss, train_look_ups
@@ -20,6 +20,7 @@ from pathvlm_r1.stages.vision import FindingProbe, PictureBatch, train_vision
 
 __all__ = [
     "AUTOCASTS",
+    "OUTAGES",
     "AheadCollector",
     "BestByValidation",
     "Collected",

@@ -18,7 +18,7 @@ import torch
 from pathvlm_r1.data import Sample
 from pathvlm_r1.model import EncodedPrompt, Policy
 from pathvlm_r1.reward import Completion, JudgeError, RewardTable
-from pathvlm_r1.rollout import Rollout, SampledCompletion
+from pathvlm_r1.rollout import EngineError, Rollout, SampledCompletion
 from pathvlm_r1.stages.experience import Collected, Collector, Group
 
 
@@ -57,7 +57,7 @@ class AheadCollector(Collector):
     ) -> Collected:  # fmt: skip
         """The experience of this step, whose rewards were asked for a step ago; then those of the next one are.
 
-        Where the judge ends the run, generator and queue are as if the step had not begun.
+        Where an outage ends the run, generator and queue are as if the step had not begun.
         """
         queue, before = self.queue, generator.get_state()
         seconds = {"rollout": 0.0, "reward": 0.0}
@@ -106,8 +106,13 @@ class AheadCollector(Collector):
         self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, seconds: dict[str, float], *,
         age: int,
     ) -> _Sampled:  # fmt: skip
-        prompts = [self.encoder.prompt(sample) for sample in samples]
-        return self._with_texts(samples, prompts, self._sample(policy, prompts, generator, seconds), age=age)
+        prompts, before = [self.encoder.prompt(sample) for sample in samples], generator.get_state()
+        try:
+            groups = self._sample(policy, prompts, generator, seconds)
+        except EngineError:
+            generator.set_state(before)
+            raise
+        return self._with_texts(samples, prompts, groups, age=age)
 
     def _with_texts(
         self, samples: Sequence[Sample], prompts: Sequence[EncodedPrompt], groups: Sequence[Group], *, age: int

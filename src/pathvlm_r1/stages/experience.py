@@ -14,8 +14,11 @@ from pathvlm_r1.data import Sample
 from pathvlm_r1.evaluation import as_completion
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, SampleEncoder
 from pathvlm_r1.reward import Completion, JudgeError, RewardTable, is_without_signal
-from pathvlm_r1.rollout import Decoding, Engine, Rollout, SampledCompletion, passes, prompt_groups
+from pathvlm_r1.rollout import Decoding, Engine, EngineError, Rollout, SampledCompletion, passes, prompt_groups
 from pathvlm_r1.stages.token_budget import TokenBudget
+
+# What ends a run from outside its process: a judge, or a server that samples. The run can go on where it was.
+OUTAGES = (JudgeError, EngineError)
 
 Group = tuple[SampledCompletion, ...]
 
@@ -64,7 +67,7 @@ class Collector:
     def collect(
         self, policy: Policy, samples: Sequence[Sample], generator: torch.Generator, following: Sequence[Sample] = ()
     ) -> Collected:  # fmt: skip
-        """The experience of one step; where the judge ends the run, the generator is as if it had not begun.
+        """The experience of one step; where an outage ends the run, the generator is as if it had not begun.
 
         Who goes on then samples the same completions, whose verdicts are paid for.
 
@@ -78,7 +81,7 @@ class Collector:
         before = generator.get_state()
         try:
             return self._collected(policy, samples, generator)
-        except JudgeError:
+        except OUTAGES:
             generator.set_state(before)
             raise
 
