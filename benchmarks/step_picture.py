@@ -1,6 +1,6 @@
 """Where the time of a GRPO step goes: the phases of both sides, from what `grpo_step.py` has written.
 
-python benchmarks/step_picture.py [RECORD] [--out FILE]
+python benchmarks/step_picture.py [RECORD] [--out FILE] [--adapters lora] [--groups 8 16]
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The phases of a GRPO step, TRL's and ours.")
     parser.add_argument("record", nargs="?", type=Path, default=RECORD, help="what grpo_step.py wrote (%(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="the PNG file (%(default)s)")
+    parser.add_argument("--adapters", nargs="+", default=["lora"], help="of which cells (%(default)s)")
+    parser.add_argument("--groups", nargs="+", type=int, default=[8, 16], help="of which sizes (%(default)s)")
     options = parser.parse_args(arguments)
-    cells = [cell for cell in json.loads(options.record.read_text())["cells"] if cell["error"] is None]
+    measured = [cell for cell in json.loads(options.record.read_text())["cells"] if cell["error"] is None]
+    cells = [cell for cell in measured if cell["adapter"] in options.adapters and cell["group_size"] in options.groups]
     if not cells:
-        parser.error(f"{options.record} has no cell that was measured")
+        parser.error(f"{options.record} has no such cell that was measured")
     figure = drawn(cells)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.out, dpi=DOTS_PER_INCH)

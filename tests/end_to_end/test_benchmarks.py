@@ -55,7 +55,9 @@ def test_both_sides_take_steps_and_agree_on_the_gradients_of_the_recorded_one(tm
         assert row["flops"] > 1e9
         assert row["bound_seconds"] == row["flops"] / record["gemm_flops_per_second"]
     picture = tmp_path / "docs" / "step.png"
-    script(tmp_path, "step_picture", str(tmp_path / "results" / "grpo_step.json"), "--out", str(picture))
+    script(
+        tmp_path, "step_picture", str(tmp_path / "results" / "grpo_step.json"), "--out", str(picture), "--groups", "2"
+    )
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
