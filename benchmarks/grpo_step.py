@@ -48,12 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if options.quick:
         vars(options).update(QUICK)
-    products.IS_MKL_SLOW &= not options.mkl  # in every child, as they are forks
     rate = in_child(machine.peak_gemm_rate, threads=options.threads)
     about = {
         "machine": machine.description(options.threads), "gemm_flops_per_second": rate, "prompts_per_step": PROMPTS,
         "completion_tokens": options.completion, "warm_up_steps": WARM_UP,
-        "our_products": "oneDNN" if products.IS_MKL_SLOW else "MKL",
+        "our_products": "oneDNN" if products.IS_MKL_SLOW and not options.mkl else "MKL",
     }  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     console, rows = Console(width=WIDTH), []
@@ -75,7 +74,7 @@ def cells(options: argparse.Namespace, folder: Path) -> Iterator[Cell]:
         for adapter, prompt, group in product(options.adapters, options.prompts, options.groups):
             yield Cell(
                 model=model, adapter=adapter, group_size=group, prompt_tokens=prompt,
-                completion_tokens=options.completion, checkpoint=checkpoint,
+                completion_tokens=options.completion, checkpoint=checkpoint, is_mkl=options.mkl,
             )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Cell:
     completion_tokens: int
     image_size: int | None = None  # pixels a side; None: as the prompt's length has it
     checkpoint: str = ""  # folder that both sides load; empty: the model's own
+    is_mkl: bool = False  # whether our side multiplies by MKL whatever the processor
 
     @property
     def rows(self) -> int:

@@ -36,7 +36,7 @@ def counted_flops(work: Callable[..., Any], *arguments: Any) -> int:
     backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
     known = {
         attention: _attention_flops, backward: _attention_backward_flops,
-        torch.ops.mkldnn._linear_pointwise: _product_flops,
+        torch.ops.mkldnn._linear_pointwise: _product_flops, torch.ops.aten.addmm_: _added_product_flops,
     }  # fmt: skip
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
         work(*arguments)
@@ -64,3 +64,7 @@ def _attention_backward_flops(gradient: Any, query: Any, key: Any, value: Any, *
 def _product_flops(states: Any, weight: Any, *_: Any, **__: Any) -> int:
     (columns, width), rows = weight, math.prod(states[:-1])
     return 2 * rows * columns * width
+
+
+def _added_product_flops(_: Any, left: Any, right: Any, *__: Any, **___: Any) -> int:
+    return 2 * left[0] * left[1] * right[1]

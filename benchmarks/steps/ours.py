@@ -17,7 +17,7 @@ from torch import nn
 from pathvlm_r1.assembly.training import Training, build_training
 from pathvlm_r1.data import Sample
 from pathvlm_r1.grpo import objective
-from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, reference_of, token_log_probs
+from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, products, reference_of, token_log_probs
 from pathvlm_r1.reward import Completion, Missing, Score, WeightedTerm, total_reward
 from pathvlm_r1.rollout import Decoding, NativeEngine, SampledCompletion
 from pathvlm_r1.stages import GRPOModule
@@ -65,6 +65,7 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
     Returns:
         The floating-point operations of all matrix products in the step that was counted.
     """
+    products.IS_MKL_SLOW &= not cell.is_mkl  # in this process
     gate, flops = Gate(connection, Clock()), []
     with TemporaryDirectory() as folder:
         training = prepared(cell, Path(folder), steps)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from pytorch_lightning.utilities import rank_zero_only
 from running import TINY, composed
 
@@ -119,12 +118,9 @@ def test_the_parents_command_composes_what_is_looked_for(typed):
     assert replace(given.model, recipe=None) == replace(wanted.model, recipe=None)
 
 
-def test_flex_attention_is_refused_where_there_is_no_gpu(monkeypatch):
-    asked = TrainConfig.checked(composed("train", "stage=grpo", "stage.packed_attention=flex")).stage
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    refuse_missing_gpu(asked)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(
-        ConfigError, match=r"stage\.packed_attention=flex: FlexAttention trains on a GPU alone, .* mask"
-    ):
-        refuse_missing_gpu(asked)
+def test_flex_attention_is_refused_where_a_cpu_trains():
+    asked = stage_of("stage=grpo", "stage.packed_attention=flex")
+    refuse_missing_gpu(asked, "cuda")
+    refuse_missing_gpu(stage_of("stage=grpo"), "cpu")
+    with pytest.raises(ConfigError, match=r"packed_attention=flex: .* on a GPU alone, trainer\.\* takes the cpu"):
+        refuse_missing_gpu(asked, "cpu")

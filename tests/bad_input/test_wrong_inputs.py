@@ -266,6 +266,12 @@ def test_a_loss_that_is_nan_stops_with_its_batch_saved(tmp_path, monkeypatch):
     assert not run.export.exists()
 
 
+@pytest.mark.usefixtures("no_model")
+def test_attention_that_only_a_gpu_has_is_refused_before_anything_is_loaded(tmp_path):
+    outcome = refused("train", tmp_path / "out", *TINY, *TINY_GRPO, "stage.packed_attention=flex")
+    assert_refused(outcome, "stage.packed_attention=flex: FlexAttention trains on a GPU alone", "trainer=gpu")
+
+
 def test_resuming_a_finished_run_is_refused(tmp_path):
     run = trained(tmp_path / "runs", "stage=sft", "trainer.max_steps=1")
     before = read_manifest(run.path)

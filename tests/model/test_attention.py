@@ -150,3 +150,19 @@ def test_a_policy_that_attends_by_flex_attention_gives_the_same_log_probs():
         expected = token_log_probs(policy, groups).log_probs
         policy.is_flex = True
         assert_close(token_log_probs(policy, groups).log_probs, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("groups", [[(3, [2, 1]), (5, [4, 4])], [(150, [130, 1, 140]), (20, [300])]], ids=str)
+def test_compiled_flex_attention_gives_outputs_and_gradients_on_a_cuda_device(groups):
+    seen = visibility_of(groups)
+    tensors = [tensor.detach().repeat(1, 1, 1, 2).requires_grad_() for tensor in inputs_of(seen)]  # 16 wide, its least
+    on_device = [tensor.detach().float().cuda().requires_grad_() for tensor in tensors]
+    moved = Visibility(seen.segments.cuda(), seen.places.cuda(), seen.mask.cuda(), seen.lengths)
+    is_token = seen.segments >= 0
+    output = attend(torch.nn.Module(), *on_device, moved.blocks(), scaling=SCALE)[0][moved.segments >= 0]
+    expected = masked(seen, *tensors)[is_token]
+    assert_close(output.double().cpu(), expected, rtol=1e-3, atol=1e-3)
+    gradients = torch.autograd.grad(output.square().sum(), on_device)
+    for our, their in zip(gradients, torch.autograd.grad(expected.square().sum(), tensors), strict=True):
+        assert_close(our.double().cpu(), their, rtol=1e-2, atol=1e-2)

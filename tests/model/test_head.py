@@ -8,7 +8,7 @@ from torch.autograd import gradcheck
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pathvlm_r1.model import head_log_probs
+from pathvlm_r1.model import head, head_log_probs, products
 
 TEMPERATURE = 0.7
 SUPPRESSED = torch.tensor([0, 5, 40, 41, 42])
@@ -68,6 +68,20 @@ def tiled(states, weight, targets, *, tile=ONE_TILE):
         states, weight, targets, temperature=TEMPERATURE, suppressed_ids=SUPPRESSED, tile=tile
     )  # fmt: skip
     return scores.log_probs, scores.entropy
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("beside", [0, ONE_TILE])  # numbers that a product may take beside the sum that it goes to
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_of_onednn_give_results_and_gradients_of_the_direct_way(monkeypatch, shape, beside):
+    tokens, vocabulary, tile = SHAPES[shape]
+    exact = case(tokens, vocabulary).gradients(direct)
+    monkeypatch.setattr(products, "IS_MKL_SLOW", True)
+    monkeypatch.setattr(products, "LEAST_SIDE", 1)
+    monkeypatch.setattr(head, "MOST_BESIDE", beside)
+    for found, expected in zip(case(tokens, vocabulary, torch.float32).gradients(tiled, tile=tile), exact, strict=True):
+        assert found.dtype == torch.float32
+        assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])

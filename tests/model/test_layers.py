@@ -5,16 +5,18 @@ from peft.tuners import lora
 from tiny import PEFT_WARNING, tiny_policy
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 
+from pathvlm_r1.model import products
 from pathvlm_r1.model.layers import Linear, LoRALinear, use_fast_layers
 
 pytestmark = PEFT_WARNING
 
 
 class Model(nn.Module):
-    def __init__(self):
+    def __init__(self, width=6, columns=4):
         super().__init__()
-        self.projection = nn.Linear(6, 4)
+        self.projection = nn.Linear(width, columns)
 
     def forward(self, states):
         return self.projection(states)
@@ -24,11 +26,11 @@ class OwnLinear(nn.Linear):
     pass
 
 
-def adapted(*, adapters=("default",), dropout=0.0, **settings):
+def adapted(*sizes, adapters=("default",), dropout=0.0, **settings):
     """The same model each time, behind adapters that do something."""
     torch.manual_seed(0)
     config = LoraConfig(r=2, lora_alpha=6, lora_dropout=dropout, target_modules=["projection"], **settings)
-    model = get_peft_model(Model().double(), config, adapter_name=adapters[0])
+    model = get_peft_model(Model(*sizes).double(), config, adapter_name=adapters[0])
     for name in adapters[1:]:
         model.add_adapter(name, config)
     model.base_model.set_adapter(list(adapters))
@@ -72,6 +74,21 @@ def test_an_adapted_layer_gives_the_outputs_and_gradients_of_pefts_own(settings,
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert_close(found[name], value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_an_adapted_layer_whose_weight_is_onednns_gives_those_of_float64(monkeypatch, is_checkpointed):
+    monkeypatch.setattr(products, "IS_MKL_SLOW", True)
+    states = torch.randn(2, 5, 64, generator=torch.Generator().manual_seed(2))
+    ours, theirs = adapted(64, 96).float(), adapted(64, 96)
+    use_fast_layers(ours)
+    called = ours if not is_checkpointed else lambda x: checkpoint(ours, x, use_reentrant=False)
+    called.named_parameters = ours.named_parameters
+    found, expected = outputs_and_gradients(called, states), outputs_and_gradients(theirs, states.double())
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_close(found[name].double(), value, rtol=1e-4, atol=1e-3 * float(value.abs().max()))
 
 
 def test_a_float32_adapter_over_a_bfloat16_weight_computes_in_its_own_type():

@@ -7,7 +7,7 @@ from pathvlm_r1.model import products
 from pathvlm_r1.model.products import FixedProduct, OneDNNProduct, is_mkl_slow, product
 
 NEEDS_ONEDNN = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
-EACH_LIBRARY = pytest.mark.parametrize("is_mkl_slow", [pytest.param(True, marks=NEEDS_ONEDNN), False])
+EACH_LIBRARY = pytest.mark.parametrize("is_slow", [pytest.param(True, marks=NEEDS_ONEDNN), False])
 SHAPES = [((5,), 64, 128), ((2, 7), 128, 64), ((3,), 96, 96), ((1,), 64, 200)]
 
 
@@ -34,8 +34,8 @@ def test_onednn_gives_the_products_and_gradients_of_float64(rows, width, columns
 
 
 @EACH_LIBRARY
-def test_no_rows_give_no_products_and_gradients_of_nothing(monkeypatch, is_mkl_slow):
-    monkeypatch.setattr(products, "IS_MKL_SLOW", is_mkl_slow)
+def test_no_rows_give_no_products_and_gradients_of_nothing(monkeypatch, is_slow):
+    monkeypatch.setattr(products, "IS_MKL_SLOW", is_slow)
     result, of_states, of_weight = with_gradients(product, drawn(0, 64), drawn(64, 64, seed=1))
     assert result.shape == of_states.shape == (0, 64)
     assert not of_weight.any()
@@ -53,16 +53,28 @@ def test_a_frozen_weight_gets_no_gradient_and_its_states_are_not_kept():
 
 @EACH_LIBRARY
 @pytest.mark.parametrize("rows", [1, 3, 16])
-def test_a_fixed_product_is_the_product_with_its_bias_or_added_to_a_residual(monkeypatch, is_mkl_slow, rows):
-    monkeypatch.setattr(products, "IS_MKL_SLOW", is_mkl_slow)
+def test_a_fixed_product_is_the_product_with_its_bias_or_added_to_a_residual(monkeypatch, is_slow, rows):
+    monkeypatch.setattr(products, "IS_MKL_SLOW", is_slow)
     states, weight, bias, residual = drawn(rows, 64), drawn(128, 64, seed=1), drawn(128, seed=2), drawn(rows, 128)
     expected = states.double() @ weight.double().T
     with_bias, plain = FixedProduct(weight, bias, rows=16), FixedProduct(weight, rows=16)
     weight.zero_()  # it has copied what it needs
-    assert with_bias.is_packed == plain.is_packed == is_mkl_slow
+    assert with_bias.is_packed == plain.is_packed == is_slow
     assert_close(with_bias(states).double(), expected + bias, rtol=1e-5, atol=1e-4)
     assert_close(plain(states).double(), expected, rtol=1e-5, atol=1e-4)
     assert_close(plain(states, plus=residual).double(), expected + residual, rtol=1e-5, atol=1e-4)
+    assert_close(with_bias(states, plus=residual).double(), expected + bias + residual, rtol=1e-5, atol=1e-4)
+
+
+@EACH_LIBRARY
+def test_a_fixed_product_shares_no_memory_with_its_weight_and_bias(monkeypatch, is_slow):
+    monkeypatch.setattr(products, "IS_MKL_SLOW", is_slow)
+    weight, bias = drawn(64, 128, seed=1).t(), drawn(128, seed=2)
+    fixed, states = FixedProduct(weight, bias, rows=4), drawn(4, 64)
+    expected = states @ weight.T + bias
+    weight.zero_()
+    bias.zero_()
+    assert_close(fixed(states), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from wrong_samplers import (
 )
 
 from pathvlm_r1.rollout import Decoding
-from pathvlm_r1.rollout.sampling import draw, drawn, filtered, keep_min_p, keep_top_k, keep_top_p
+from pathvlm_r1.rollout.sampling import draw, filtered, ids_by_share, keep_min_p, keep_top_k, keep_top_p
 
 DRAWS = 20_000
 SKEWED = torch.tensor([0.30, 0.22, 0.16, 0.11, 0.08, 0.06, 0.04, 0.02, 0.01, 0.0], dtype=torch.float64)
@@ -81,21 +81,37 @@ def test_a_sampler_with_one_fault_is_caught(wrong, filters):
 def test_an_id_without_probability_is_never_drawn_and_each_other_at_its_share_of_a_large_vocabulary():
     weights = torch.rand(1, 30_000, generator=torch.Generator().manual_seed(1))
     weights[:, ::3], weights[:, 0], weights[:, -1] = 0, 0, 0
-    ids = torch.cat([drawn(weights.expand(200, -1), torch.Generator().manual_seed(seed)) for seed in range(50)])
+    ids = torch.cat([ids_by_share(weights.expand(200, -1), torch.Generator().manual_seed(seed)) for seed in range(50)])
     assert (weights[0, ids] > 0).all()
     shares = weights[0].double() / weights.double().sum()
     by_block = {block: float(share) for block, share in enumerate(shares.view(20, -1).sum(dim=-1))}
     assert p_value(times(ids // 1500), by_block) > SIGNIFICANCE
 
 
-def test_the_largest_random_number_is_an_id_of_the_vocabulary_with_probability(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, 1 - 2**-53, dtype=torch.float64))
-    assert drawn(torch.tensor([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5]]), torch.Generator()).tolist() == [1, 2]
+@pytest.mark.parametrize(("place", "ids"), [(1 - 2**-53, [1, 2]), (0.0, [1, 0])])
+def test_the_ends_of_the_random_numbers_are_ids_with_probability(monkeypatch, place, ids):
+    monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, place, dtype=torch.float64))
+    assert ids_by_share(torch.tensor([[0.0, 0.9, 0.0], [0.2, 0.3, 0.5]]), torch.Generator()).tolist() == ids
 
 
-def test_probabilities_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="probabilities are not finite"):
-        draw(torch.tensor([[0.0, torch.nan]]), Decoding(1, 1.0), torch.Generator())
+def test_small_weights_behind_large_ones_keep_their_share():
+    """In float32 the sums of these would not grow."""
+    weights = torch.cat([torch.ones(1), torch.full((2**20,), 2.0**-25)])[None]
+    ids = torch.cat([ids_by_share(weights, torch.Generator().manual_seed(seed)) for seed in range(2000)])
+    share = 2.0**-5 / (1 + 2.0**-5)
+    assert p_value(Counter((ids > 0).tolist()), {False: 1 - share, True: share}) > SIGNIFICANCE
+    assert len(set(ids.tolist())) == int((ids > 0).sum()) + 1, "no two fell on one place of a coarse sum"
+
+
+@pytest.mark.parametrize("logits", [[0.0, torch.nan], [-torch.inf, -torch.inf]])
+def test_probabilities_without_a_finite_sum_are_refused(logits):
+    with pytest.raises(ValueError, match="no finite sum"):
+        draw(torch.tensor([logits]), Decoding(1, 1.0), torch.Generator())
+
+
+def test_weights_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="no finite sum"):
+        ids_by_share(torch.zeros(2, 3), torch.Generator())
 
 
 def test_a_repetition_penalty_and_a_temperature_that_is_some_percent_off_are_caught():

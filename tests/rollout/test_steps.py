@@ -7,7 +7,7 @@ import torch
 from tiny import PEFT_WARNING, perturbed, tiny_policy
 from torch.testing import assert_close
 
-from pathvlm_r1.model import PlainStep
+from pathvlm_r1.model import PlainStep, products
 from pathvlm_r1.rollout.cache import preallocated_cache
 from pathvlm_r1.rollout.steps import ModuleStep, token_step
 
@@ -54,6 +54,18 @@ def taken(step, later=0):
 def test_plain_operations_give_the_states_of_the_modules_while_rows_leave(adapter, mask):
     policy = perturbed(tiny_policy(adapter))
     assert_close(taken(made(PlainStep, policy, mask)), taken(made(ModuleStep, policy, mask)), rtol=0, atol=1e-10)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_packed_weights_of_onednn_give_the_states_of_the_modules_but_for_rounding(monkeypatch, adapter):
+    policy = perturbed(tiny_policy(adapter, dtype=torch.float32))
+    expected = taken(made(ModuleStep, policy))
+    monkeypatch.setattr(products, "IS_MKL_SLOW", True)
+    monkeypatch.setattr(products, "LEAST_SIDE", 1)
+    step = made(PlainStep, policy)
+    assert all(layer.to_heads.is_packed for layer in step.layers)
+    assert_close(taken(step), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_adapter_that_is_off_is_not_added_and_one_left_out_would_be_caught():

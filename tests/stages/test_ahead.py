@@ -1,6 +1,7 @@
 """Rollouts that are sampled one step ahead of their learning, while a judge reads them."""
 
 import threading
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from torch.testing import assert_close
 
 from pathvlm_r1.model import token_log_probs
 from pathvlm_r1.reward import JudgeError
-from pathvlm_r1.rollout import NativeEngine, prompt_groups
-from pathvlm_r1.stages import AheadCollector
+from pathvlm_r1.rollout import EngineError, NativeEngine, prompt_groups
+from pathvlm_r1.stages import OUTAGES, AheadCollector
 
 pytestmark = [PEFT_WARNING, *LIGHTNING_WARNINGS]
 
@@ -107,15 +108,31 @@ class JudgeThatFailsOnce:
         return share_of_even_characters(groups)
 
 
+@dataclass(frozen=True)
+class EngineThatFailsOnce:
+    """Another engine that draws, and then does not answer."""
+
+    engine: NativeEngine
+    at: int
+    asked: list[int] = field(default_factory=list)
+
+    def sample(self, *arguments):
+        self.asked.append(len(self.asked) + 1)
+        groups = self.engine.sample(*arguments)
+        if len(self.asked) == self.at:
+            raise EngineError("it is down")
+        return groups
+
+
 def collected_again(collector, policy, failing):
-    """Three steps of a collector, asked again where the judge ends one; all completions in order."""
+    """Three steps of a collector, asked again where an outage ends one; all completions in order."""
     generator, found = torch.Generator().manual_seed(0), []
     steps = [samples(12)[2 * step : 2 * step + 2] for step in range(3)]
     for step, (these, following) in enumerate(zip(steps, [*steps[1:], []], strict=True)):
         for _ in range(2 if step + 1 == failing else 1):
             try:
                 found.append(collector.collect(policy, these, generator, following))
-            except JudgeError:
+            except OUTAGES:
                 continue
     return [one.text for each in found for group in each.groups for one in group]
 
@@ -134,3 +151,18 @@ def test_after_a_judge_has_failed_the_same_completions_are_judged_again(tmp_path
     assert texts == collected_again(fresh(share_of_even_characters), record.module.policy, failing=0)
     assert judge.asked == 4
     assert judge.texts[failing - 1] == judge.texts[failing]
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(("rollout", "failing"), [(1, 1), (2, 1), (3, 2)])
+def test_after_an_engine_has_failed_the_same_completions_are_sampled_again(tmp_path, rollout, failing):
+    record = fitted(tmp_path, tiny_policy(), collector=AheadCollector, learning_rate=0.0)
+    made = record.module.collector
+
+    def fresh(engine):
+        return AheadCollector(made.encoder, engine, made.decoding, share_of_even_characters, made.group_size, 0)
+
+    engine = EngineThatFailsOnce(made.engine, at=rollout)
+    texts = collected_again(fresh(engine), record.module.policy, failing)
+    assert texts == collected_again(fresh(made.engine), record.module.policy, failing=0)
+    assert len(engine.asked) == 4

@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
 from torch.testing import assert_close
 
@@ -73,14 +74,28 @@ def test_a_killed_and_resumed_run_sees_the_same_batches_and_ends_with_the_same_w
 def test_an_error_between_steps_is_saved_before_where_it_is_named(tmp_path, error, saved):
     """TrackingError is a RuntimeError: only what is named, and its kinds, may be gone on from."""
 
-    def fail(module):
-        if len(module.seen) == 5:
-            raise error("ended")
+    class Ended(CountingModule):
+        def training_step(self, index):
+            if self.global_step == 5:
+                raise error("ended")
+            super().training_step(index)
 
     last = LastCheckpoint(tmp_path, 3, saved_before=(TrackingError,))
     with pytest.raises(error, match="ended"):
-        trainer_with(tmp_path, max_steps=12, callbacks=[last]).fit(CountingModule(batches=7, on_step=fail))
+        trainer_with(tmp_path, max_steps=12, callbacks=[last]).fit(Ended(batches=7))
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == saved
+
+
+def test_an_error_behind_a_step_is_not_saved_before_as_the_rest_of_its_batch_would_be_missing(tmp_path):
+    class Validation(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 5:
+                raise TrackingError("ended")
+
+    callbacks = [Validation(), LastCheckpoint(tmp_path, 3, saved_before=(TrackingError,))]
+    with pytest.raises(TrackingError, match="ended"):
+        trainer_with(tmp_path, max_steps=12, callbacks=callbacks).fit(CountingModule(batches=7))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
 
 
 def test_a_checkpoint_is_never_unpickled_whatever_the_caller_asks_for(tmp_path, monkeypatch):

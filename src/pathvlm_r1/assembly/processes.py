@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -24,6 +23,7 @@ class Processes:
 
     count: int = 1
     rank: int = 0
+    device: str = "cpu"  # its type
 
     @property
     def is_first(self) -> bool:
@@ -42,7 +42,7 @@ def processes_of(trainer: Mapping[str, Any]) -> Processes:
         probe = Trainer(**{**trainer, **silent, "enable_model_summary": False})
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(f"trainer: {error}") from error
-    return Processes(probe.world_size, probe.global_rank)
+    return Processes(probe.world_size, probe.global_rank, probe.strategy.root_device.type)
 
 
 def refuse_undivided(stage: StageConfig, count: int) -> None:
@@ -67,15 +67,16 @@ def refuse_undivided(stage: StageConfig, count: int) -> None:
         )
 
 
-def refuse_missing_gpu(stage: StageConfig) -> None:
-    """Refuse what only a GPU can do on a machine without one.
+def refuse_missing_gpu(stage: StageConfig, device: str) -> None:
+    """Refuse what only a GPU can do where another device trains.
 
     Raises:
         ConfigError: the key, and what to leave it at.
     """
-    if isinstance(stage, GRPOConfig) and stage.packed_attention == "flex" and not torch.cuda.is_available():
+    if isinstance(stage, GRPOConfig) and stage.packed_attention == "flex" and device != "cuda":
         raise ConfigError(
-            "stage.packed_attention=flex: FlexAttention trains on a GPU alone, and there is none here; leave it at mask"
+            f"stage.packed_attention=flex: FlexAttention trains on a GPU alone, trainer.* takes the {device}; leave it "
+            "at mask, or take trainer=gpu"
         )
 
 

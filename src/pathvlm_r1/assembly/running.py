@@ -146,7 +146,7 @@ def _checked_processes(config: TrainConfig, launch: Launch) -> Processes:
     if isinstance(config.stage, GRPOConfig) and config.reward.process is not None:
         require_judge(config.judge)
     processes = processes_of(config.trainer)
-    refuse_missing_gpu(config.stage)
+    refuse_missing_gpu(config.stage, processes.device)
     refuse_undivided(config.stage, processes.count)
     refuse_shared_server(config.rollout, processes.count)
     if processes.count > 1 and launch.sweep is not None:

@@ -24,6 +24,7 @@ from pathvlm_r1.model.products import is_for_onednn, onednn_product
 TILE = 2**22
 # A narrower tile would read all states for few columns, and wait for memory; rather, tokens are split as well.
 LEAST_COLUMNS = 1024
+MOST_BESIDE = 2 * TILE  # of a product that oneDNN makes before it is added
 # In place of -inf: so far below any logit that the probability is exactly 0, and finite, as 0 times -inf is nan.
 SUPPRESSED = -1e30
 HALVES = (torch.float16, torch.bfloat16)
@@ -100,8 +101,8 @@ class _Tiles:
         """A tile, from its rows of the states and of the weight."""
         floor = self.floor[columns]
         if is_for_onednn(head):
-            product = onednn_product(states, head)
-            return torch.add(floor, product, alpha=self.scale, out=product)
+            logits = onednn_product(states, head)
+            return torch.add(floor, logits, alpha=self.scale, out=logits)
         return _add_product(floor.repeat(len(states), 1), states, head.T, scale=self.scale)
 
 
@@ -201,6 +202,6 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, *, scale: float) ->
     if total.is_cuda and right.dtype in HALVES:  # tensor cores multiply halves and sum in float32
         return torch.addmm(total, left.to(right.dtype), right, alpha=scale, out_dtype=total.dtype, out=total)
     left, right = left.to(total.dtype), right.to(total.dtype)
-    if is_for_onednn(right):
+    if is_for_onednn(right) and total.numel() <= MOST_BESIDE:  # it cannot add to what is there
         return total.add_(onednn_product(left, right.T), alpha=scale)
     return total.addmm_(left, right, alpha=scale)

@@ -12,9 +12,9 @@ from pathvlm_r1.model.products import product
 
 
 def use_fast_layers(model: nn.Module) -> None:
-    """Let every linear layer of a model compute the fast way; weights, names and results stay."""
+    """Let every linear layer of a model compute the fast way; weights and names stay, and results but for rounding."""
     for module in model.modules():
-        faster = FASTER.get(type(module))
+        faster = _FASTER.get(type(module))
         if faster is not None:
             module.__class__ = faster
 
@@ -54,4 +54,4 @@ class LoRALinear(lora.Linear):  # type: ignore[misc]
         return not is_cast and names[0] not in self.lora_variant and wide.bias is None
 
 
-FASTER: dict[type, type] = {nn.Linear: Linear, lora.Linear: LoRALinear}
+_FASTER: dict[type, type] = {nn.Linear: Linear, lora.Linear: LoRALinear}

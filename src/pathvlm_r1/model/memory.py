@@ -130,7 +130,7 @@ class _Layers:
         tokens = self.sizes.tokens
         layer, inputs = tokens * self._token, tokens * self.width * self.stream
         gradients = tokens * 2 * (self.width + self.inner) * (_WIDE if self.is_cast else self.product)
-        mask = 0 if self.is_plain else tokens * self.sizes.row_tokens * self.stream
+        mask = 0 if self.is_plain or self.policy.is_flex else tokens * self.sizes.row_tokens * self.stream
         last = self._norm * tokens + self.sizes.scored_tokens * self.width * 2 * self.stream
         is_twice = self.policy.core.is_gradient_checkpointing
         kept = self.count * (inputs if is_twice else layer) + last + mask

@@ -1,8 +1,8 @@
 """Products of float32 matrices on the CPU by the library that is fast there.
 
 torch multiplies them by MKL, which on AMD's processors leaves the instructions of 512 bits unused. oneDNN, which torch
-has as well and compiles for, takes half of the time there. Which of the two it is depends on the processor alone, so
-that a machine rounds alike in every run.
+has as well, takes half of the time there. Nothing is timed to choose between the two: processor, type and shape decide,
+so that a machine rounds alike in every run.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-# oneDNN compiles a kernel for each new number of rows: for 0.3 ms, which a product of fewer columns never earns back.
-LEAST_COLUMNS = 64
+# oneDNN compiles a kernel for each new number of rows, in 0.3 ms: a product by a smaller weight never earns them back.
+LEAST_SIDE = 64
 
 
 def is_mkl_slow() -> bool:
@@ -38,20 +38,20 @@ class FixedProduct:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, *, rows: int) -> None:
-        self.bias = bias
+        self.bias = None if bias is None else bias.clone()
         self.is_packed = is_for_onednn(weight)
         if self.is_packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
         else:
-            self.weight = weight.t().contiguous()
+            self.weight = weight.t().clone(memory_format=torch.contiguous_format)
 
     def __call__(self, states: Tensor, plus: Tensor | None = None) -> Tensor:
-        """[N, in] to [N, out], added to `plus` where there is a residual."""
+        """[N, in] to [N, out], added to `plus` where there is a residual [N, out]."""
         if self.is_packed:
-            product = onednn_product(states, self.weight, self.bias)
-            return product if plus is None else product.add_(plus)
-        plus = self.bias if plus is None else plus
-        return states @ self.weight if plus is None else torch.addmm(plus, states, self.weight)
+            result = onednn_product(states, self.weight, self.bias)
+            return result if plus is None else result.add_(plus)
+        added = [tensor for tensor in (self.bias, plus) if tensor is not None]
+        return torch.addmm(sum(added[1:], added[0]), states, self.weight) if added else states @ self.weight
 
 
 def product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -65,13 +65,13 @@ def product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 def is_for_onednn(weight: Tensor) -> bool:
     """Whether a product by this weight is faster there."""
     is_plain = weight.dtype == torch.float32 and weight.device.type == "cpu"
-    return IS_MKL_SLOW and is_plain and min(weight.shape) >= LEAST_COLUMNS
+    return IS_MKL_SLOW and is_plain and min(weight.shape) >= LEAST_SIDE
 
 
 def onednn_product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Of states [..., in] and a weight [out, in], as it is or packed, + bias; without a gradient."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
-    return product
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
+    return result
 
 
 class OneDNNProduct(torch.autograd.Function):

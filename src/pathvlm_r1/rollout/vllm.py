@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pathvlm_r1.config import CAPABILITIES, Capability, ConfigError
+from pathvlm_r1.config import CAPABILITIES, Capability
 from pathvlm_r1.model import EncodedPrompt, Policy, PromptGroup, in_evaluation_mode, token_log_probs
-from pathvlm_r1.rollout.engine import SampledCompletion
+from pathvlm_r1.rollout.engine import EngineError, SampledCompletion
 from pathvlm_r1.rollout.sampling import Decoding
 from pathvlm_r1.rollout.vllm_server import VLLMServer
 from pathvlm_r1.rollout.weight_sync import WeightSync
@@ -61,7 +61,7 @@ class VLLMEngine:
         """`group_size` completions for each prompt, in the order of the prompts.
 
         Raises:
-            ConfigError: the server does not answer, encodes a prompt otherwise, or has other weights than the policy.
+            EngineError: the server does not answer, encodes a prompt otherwise, or has other weights than the policy.
         """
         model = self.sync(policy)
         count = len(prompts) + 1
@@ -95,7 +95,7 @@ class VLLMEngine:
             answer = self.server.post("/v1/chat/completions", body)
             choices, encoded = answer["choices"], answer.get("prompt_token_ids")
         if encoded != prompt.token_ids:
-            raise ConfigError(
+            raise EngineError(
                 f"rollout.url={self.server.url}: the server reads a prompt of {len(prompt.token_ids)} tokens as "
                 f"{len(encoded or [])} others: it has another chat template or tokenizer, or another size of pictures "
                 "(--mm-processor-kwargs, model.max_pixels)"
@@ -107,7 +107,7 @@ class VLLMEngine:
         is_ended = any(token in self.end_ids for token in token_ids[-1:])
         is_stopped = choice["finish_reason"] == "stop"
         if not token_ids or len(token_ids) != len(log_probs) or is_ended != is_stopped:
-            raise ConfigError(
+            raise EngineError(
                 f"rollout.url={self.server.url}: {len(token_ids)} tokens came with {len(log_probs)} log-probs and "
                 f"finish_reason={choice['finish_reason']}, the last tokens being {token_ids[-3:]}: not as documented"
             )
@@ -122,7 +122,7 @@ class VLLMEngine:
             expected = token_log_probs(policy, [PromptGroup(prompt, (completion.token_ids,))]).log_probs[0].cpu()
         mismatch = float((completion.log_probs - expected).abs().mean())
         if not mismatch <= self.max_mismatch:
-            raise ConfigError(
+            raise EngineError(
                 f"rollout.max_mismatch={self.max_mismatch}: the server's log-probs are off by {mismatch:.3g} nats on "
                 "average from the policy's: it has other weights (rollout.weight_sync), or reports log-probs before "
                 "the temperature (start it with --logprobs-mode processed_logprobs)"

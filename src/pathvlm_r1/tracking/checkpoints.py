@@ -61,8 +61,9 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
     Args:
         folder: of the file.
         every_steps: optimiser steps.
-        saved_before: errors between two steps, after which the run can go on where it was; of one process alone, since
-            the others know nothing of them.
+        saved_before: errors after which the run can go on where it was, if they come before a batch's first optimiser
+            step: what comes later in a batch, its validation say, would be missing. Of one process alone, since the
+            others know nothing of them.
     """
 
     def __init__(self, folder: Path, every_steps: int, *, saved_before: tuple[type[Exception], ...] = ()) -> None:
@@ -71,11 +72,15 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
             raise ValueError(f"every_steps is {every_steps}: it counts optimiser steps, at least 1")
         self.path = folder / LAST
         self.every_steps, self.saved_before = every_steps, saved_before
-        self._saved_step = -1
+        self._saved_step = self._batch_step = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         del pl_module
         self._saved_step = trainer.global_step  # a resumed run has this state on disk
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+        del pl_module, batch
+        self._batch_step = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         """Save if the batch, which may be several optimiser steps, has crossed a multiple of `every_steps`."""
@@ -91,7 +96,8 @@ class LastCheckpoint(Checkpoint):  # type: ignore[misc]
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         del pl_module
-        if isinstance(exception, self.saved_before) and trainer.world_size == 1:
+        is_between_steps = trainer.global_step == self._batch_step
+        if isinstance(exception, self.saved_before) and is_between_steps and trainer.world_size == 1:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
