@@ -114,3 +114,17 @@ def test_an_evaluation_writes_what_batched_generate_writes(tmp_path):
     assert (record["n"], record["rows"]) == (8, 4)
     assert record["same_text"] == 1.0
     assert f"{record['time_ratio_median']:.2f}" in shown
+
+
+def test_a_steps_profile_has_a_row_for_each_phase_and_is_whole(tmp_path):
+    shown = script(tmp_path, "step_profile", "--group", "2", "--prompt", "128", "--completion", "8")
+    rows = {
+        name: [int(share) for share in re.findall(r"(\d+)%", line)]
+        for name in ("rollout", "log-probs", "reference", "update", "sum")
+        for line in shown.splitlines()
+        if name in line and "%" in line
+    }
+    assert set(rows) == {"rollout", "log-probs", "reference", "update", "sum"}
+    assert rows["sum"][-1] == 100
+    assert sum(rows["sum"][:-1]) == pytest.approx(100, abs=3)
+    assert all(rows[name][-1] > 0 for name in rows)
