@@ -45,7 +45,7 @@ lint: setup  ## format, lint and types, as pre-commit has them
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-benchmark: setup  ## steps against TRL, log-probs and scaling, 40 minutes on 2 cores; results in benchmarks/results
+benchmark: setup  ## steps against TRL, log-probs and scaling, 65 minutes on 2 cores; results in benchmarks/results
 	$(PYTHON) benchmarks/grpo_step.py
 	$(PYTHON) benchmarks/step_picture.py
 	$(PYTHON) benchmarks/logprobs.py
