@@ -1,6 +1,7 @@
 """Time and memory of a head's log-probs, forward and backward: ours, with all logits at once, and by TRL's function.
 
 python benchmarks/logprobs.py [--quick] [--limit-gb 6] [--out benchmarks/results/logprobs.json]
+    [--vocabularies 1000 32000 151936] [--tokens 512 2048 4096] [--repeats 5]
 
 Every measurement is a process of its own, and the three ways take turns. Time is that of the processor, which other
 programs change least. Memory is the peak above the loaded tensors, gradients included, as Linux counts it. Entropies
@@ -35,7 +36,8 @@ VOCABULARIES = (1_000, 32_000, 151_936)  # about the embedded model's, a common 
 TOKENS = (512, 2048, 4096)
 DIMENSION = 2048  # of Qwen2.5-VL 3B
 REPEATS = 5
-QUICK_VOCABULARIES, QUICK_TOKENS, QUICK_DIMENSION, QUICK_REPEATS = (20_000,), (256,), 32, 3
+QUICK = {"vocabularies": [20_000], "tokens": [256], "repeats": 3}
+QUICK_DIMENSION = 32
 TEMPERATURE = 0.7
 LEAST_SECONDS = 0.5  # shorter passes are repeated in their process, and the median counts
 WARM_UP = 16  # tokens
@@ -126,11 +128,12 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Result]] = {"ours": ours, "di
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, and write it down."""
     options = _parser().parse_args(arguments)
-    repeats = QUICK_REPEATS if options.quick else REPEATS
+    if options.quick:
+        vars(options).update(QUICK)
     console = Console(width=120)
     rows = []
-    for cell in cells(is_quick=options.quick):
-        rows.append(compared(cell, repeats if cell.is_head_trained else 1, options.limit_gb))
+    for cell in cells(options.vocabularies, options.tokens, QUICK_DIMENSION if options.quick else DIMENSION):
+        rows.append(compared(cell, options.repeats if cell.is_head_trained else 1, options.limit_gb))
         console.print(as_table(rows[-1:]))  # all of them take an hour
     console.print(as_table(rows))
     out = options.out or (None if options.quick else RECORD)
@@ -144,10 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out.write_text(json.dumps({**measured, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
 
 
-def cells(*, is_quick: bool) -> list[Cell]:
+def cells(vocabularies: Sequence[int], tokens: Sequence[int], dimension: int) -> list[Cell]:
     """Every size with a head that trains, and the largest vocabulary with a frozen one too."""
-    vocabularies, tokens = (QUICK_VOCABULARIES, QUICK_TOKENS) if is_quick else (VOCABULARIES, TOKENS)
-    dimension = QUICK_DIMENSION if is_quick else DIMENSION
     trained = [Cell(v, count, dimension, is_head_trained=True) for v in vocabularies for count in tokens]
     return trained + [Cell(max(vocabularies), count, dimension, is_head_trained=False) for count in tokens]
 
@@ -249,6 +250,9 @@ def as_table(rows: Sequence[Row]) -> Table:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Time and memory of a head's log-probs, forward and backward.")
     parser.add_argument("--quick", action="store_true", help="small sizes, recorded only with --out: does it run?")
+    for name, sizes in (("--vocabularies", VOCABULARIES), ("--tokens", TOKENS)):
+        parser.add_argument(name, nargs="+", type=int, default=list(sizes), help="which sizes (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="of a head that trains (%(default)s)")
     parser.add_argument("--limit-gb", type=float, help="leave out what needs more memory than this, tensors included")
     parser.add_argument("--out", type=Path, help=f"write the measurement to this JSON file ({RECORD.name} in results/)")
     return parser
