@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from steps import ours
 from steps.cells import Cell, weights
+from steps.children import silence_libraries
 from torch.profiler import ProfilerActivity, profile, record_function
-from transformers.utils.logging import disable_progress_bar
 
 from pathvlm_r1.stages import GRPOModule
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Profile and print."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    disable_progress_bar()
+    silence_libraries()
     with TemporaryDirectory() as folder:
         cell = Cell(
             model=options.model, adapter="lora", group_size=options.group, prompt_tokens=options.prompt,

@@ -191,13 +191,18 @@ def _run(
 ) -> None:  # fmt: skip
     torch.set_num_threads(threads)
     os.environ.update(environment)
-    warnings.simplefilter("ignore")  # of libraries: the parent's output is the table
-    logging.disable(logging.WARNING)
-    disable_progress_bar()
+    silence_libraries()
     try:
         connection.send(work(connection, *arguments))
     except Exception as error:  # noqa: BLE001  whatever it is, it belongs into this cell's row
         connection.send(Failure(f"{type(error).__name__}: {error}"))
+
+
+def silence_libraries() -> None:
+    """What this process prints is the table."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    disable_progress_bar()
 
 
 def resident_bytes() -> int:
