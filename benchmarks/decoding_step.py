@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from rich.console import Console
 from rich.table import Table
+from steps.machine import FLASH, OWN_ATTENTION, PRODUCTS
 from torch.profiler import ProfilerActivity, profile
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.utils.logging import disable_progress_bar
@@ -24,10 +25,8 @@ from pathvlm_r1.rollout import Decoding, NativeEngine
 
 PROMPTS, PROMPT_TOKENS, GROUP_SIZE = 2, 320, 8
 KINDS = {
-    "aten::_scaled_dot_product_flash_attention_for_cpu": "attention to the prompts",
-    "aten::bmm": "attention to oneself",
-    "aten::mm": "products by weights", "aten::addmm": "products by weights",
-    "mkldnn::_linear_pointwise": "products by weights",
+    FLASH: "attention to the prompts", OWN_ATTENTION: "attention to oneself",
+    **dict.fromkeys(PRODUCTS, "products by weights"),
 }  # fmt: skip
 REST = "all else"
 

@@ -15,24 +15,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 from rich.table import Table
 from steps import ours
 from steps.cells import Cell, weights
 from steps.children import silence_libraries
+from steps.machine import FLASH, OWN_ATTENTION, PRODUCTS
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from pathvlm_r1.stages import GRPOModule
 
 WARM_UP = 2  # steps before the profiled one
+ROLLOUT, LOG_PROBS, REFERENCE = NAMED = ("rollout", "log-probs", "reference")
 UPDATE = "update"  # what is in no other phase
 KINDS = {
-    "aten::_scaled_dot_product_flash_attention_for_cpu": "attention",
-    "aten::_scaled_dot_product_flash_attention_for_cpu_backward": "attention",
-    "aten::bmm": "attention",  # of a decoding step to its own tokens
-    "aten::mm": "products", "aten::addmm": "products", "aten::addmm_": "products",
-    "mkldnn::_linear_pointwise": "products",
+    **dict.fromkeys((FLASH, f"{FLASH}_backward", OWN_ATTENTION), "attention"), **dict.fromkeys(PRODUCTS, "products"),
 }  # fmt: skip
 OTHER, NONE = "other operators", "no operator"
 COLUMNS = ("attention", "products", OTHER, NONE)
@@ -44,13 +42,12 @@ class Profiled(Callback):
     def __init__(self) -> None:
         self.profile = profile(activities=[ProfilerActivity.CPU])
 
-    def on_train_batch_start(self, *arguments: Any) -> None:
-        if arguments[-1] == WARM_UP:
-            self.profile.__enter__()
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == WARM_UP:
+            self.profile.start()
 
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        if arguments[-1] == WARM_UP:
-            self.profile.__exit__(None, None, None)
+    def on_train_end(self, *_: Any) -> None:
+        self.profile.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -79,27 +76,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def name_phases(module: GRPOModule) -> None:
     """Let the profile know the functions of each phase."""
     collector, reference = module.collector, module.reference
-    collector.engine.sample = _named("rollout", collector.engine.sample)
-    collector.encoder.prompt = _named("rollout", collector.encoder.prompt)
-    module.current = _named("log-probs", module.current)
-    reference.log_probs = _named("reference", reference.log_probs)
+    collector.engine.sample = _named(ROLLOUT, collector.engine.sample)
+    collector.encoder.prompt = _named(ROLLOUT, collector.encoder.prompt)
+    module.current = _named(LOG_PROBS, module.current)
+    reference.log_probs = _named(REFERENCE, reference.log_probs)
 
 
 def by_phase(events: Sequence[Any]) -> dict[str, dict[str, float]]:
     """Seconds by phase and kind; an operator belongs to the phase that it begins in."""
-    phases = [event for event in events if event.name in ("rollout", "log-probs", "reference")]
+    spans = [(event.time_range.start, event.time_range.end, event.name) for event in events if event.name in NAMED]
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    spans = [(event.time_range.start, event.time_range.end, event.name) for event in phases]
     for event in events:
-        if event not in phases:
+        if event.name not in NAMED:
             start = event.time_range.start
             phase = next((name for begin, end, name in spans if begin <= start < end), UPDATE)
             found[phase][KINDS.get(event.name, OTHER)] += event.self_cpu_time_total / 1e6
     whole = max(event.time_range.end for event in events) - min(event.time_range.start for event in events)
-    lasting = defaultdict(float, {UPDATE: whole / 1e6})
-    for begin, end, name in spans:
-        lasting[name] += (end - begin) / 1e6
-        lasting[UPDATE] -= (end - begin) / 1e6
+    lasting = {phase: sum(end - begin for begin, end, name in spans if name == phase) / 1e6 for phase in NAMED}
+    lasting[UPDATE] = whole / 1e6 - sum(lasting.values())
     for phase, kinds in found.items():
         kinds[NONE] = max(0.0, lasting[phase] - sum(kinds.values()))
     return found

@@ -13,6 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from pathvlm_r1.model.products import product
 
+# Names of operators in a profile.
+FLASH = "aten::_scaled_dot_product_flash_attention_for_cpu"
+OWN_ATTENTION = "aten::bmm"  # of a decoding step to its own tokens
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "mkldnn::_linear_pointwise")
+
 GEMM_SIZES = (512, 1024, 2048)
 GEMM_REPEATS = 8
 

@@ -65,7 +65,6 @@ def take_steps(connection: Connection, cell: Cell, steps: int, processes: int = 
     Returns:
         The floating-point operations of all matrix products in the step that was counted.
     """
-    products.IS_MKL_SLOW &= not cell.is_mkl  # in this process
     gate, flops = Gate(connection, Clock()), []
     with TemporaryDirectory() as folder:
         training = prepared(cell, Path(folder), steps)
@@ -116,6 +115,7 @@ def record(cell: Cell, path: Path, precision: str) -> float:
 
 def prepared(cell: Cell, folder: Path, steps: int, **changes: object) -> Training:
     """The stage as a run builds it, but each step has questions of its own, and no completion ends early."""
+    products.IS_MKL_SLOW &= not cell.is_mkl  # in this process
     config = configuration(cell, **{"trainer.max_steps": steps, "dataset.splits.validation": 1, **changes})
     asked = samples(cell, encoder_of(cell), steps * PROMPTS)
     training = build_training(config, RunFolder(folder), asked, on_rollout=lambda *_: None)

@@ -40,7 +40,7 @@ class Visibility:
     lengths: Sequence[tuple[int, int]]  # of each row's prompt, and of its completions together
 
     def for_attention(self, dtype: torch.dtype, *, is_flex: bool = False) -> Visibility | Tensor | BlockMask:
-        """What the layers of a model are given in place of a mask: on the CPU this itself, elsewhere a mask."""
+        """What a model's layers are given as a mask: for FlexAttention blocks, on the CPU this itself, else a mask."""
         if is_flex:
             return self.blocks()
         is_reduced = dtype not in _FULL_TYPES or torch.is_autocast_enabled("cpu")

@@ -2,8 +2,8 @@
 
 On the CPU, calls to the modules of a small model cost more than the products that they make, and reading the keys of a
 prompt again for each row of its group costs as much once more. Here the weights are copied: an adapter is added to its
-layer, and projections of one input are one product. And the rows of a
-group read their prompt's keys and values together, which are kept once.
+layer, and projections of one input are one product. And the rows of a group read their prompt's keys and values
+together, which are kept once.
 """
 
 from __future__ import annotations
