@@ -91,7 +91,7 @@ def time_phases(module: GRPOModule, clock: Clock) -> None:
     module.collector = replace(collector, reward=clock.timed("reward", collector.reward))
     module.current = clock.timed("log_probs", module.current)
     reference.log_probs = clock.timed("log_probs", reference.log_probs)
-    module.log_dict = clock.timed(DIAGNOSTICS, module.log_dict)
+    module.log_metrics = clock.timed(DIAGNOSTICS, module.log_metrics)
     for place, names in DESCRIBING.items():
         for name in names:
             setattr(place, name, clock.timed(DIAGNOSTICS, getattr(place, name)))

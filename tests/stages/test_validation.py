@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from tiny import LIGHTNING_WARNINGS
 from torch import nn
 from torch.utils.data import DataLoader
@@ -14,11 +14,12 @@ from torch.utils.data import DataLoader
 from pathvlm_r1.assembly.training import _reward_of, counted_means
 from pathvlm_r1.reward import By, Clip, Gate, Normalisation, Over, Shape, WeightedTerm
 from pathvlm_r1.stages import BestByValidation
+from pathvlm_r1.tracking import MeasuredModule
 
 pytestmark = LIGHTNING_WARNINGS
 
 
-class Counting(LightningModule):
+class Counting(MeasuredModule):
     """Its one weight is the number of optimiser steps taken; a batch is several of them."""
 
     def __init__(self, steps_per_batch):

@@ -1,13 +1,13 @@
-import csv
 import json
 import os
+from pathlib import Path
 
 import pytest
 import wandb
 from PIL import Image
-from tiny_training import LIGHTNING_WARNINGS, CountingModule, trainer_with
+from tiny_training import LIGHTNING_WARNINGS, CountingModule, measured_at, read_metrics, trainer_with
 
-from pathvlm_r1.tracking import CompletionRow, LoggedOnce, build_logger, log_completion_table, summarised
+from pathvlm_r1.tracking import CompletionRow, build_logger, log_completion_table, summarised
 
 pytestmark = LIGHTNING_WARNINGS
 
@@ -42,11 +42,6 @@ def train(folder, steps, checkpoint=None):
     return trainer
 
 
-def read_metrics(folder):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_csv_metrics_lie_right_in_the_run_folder_beside_what_is_there(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     train(tmp_path, 4)
@@ -71,25 +66,6 @@ def test_what_a_killed_process_wrote_behind_the_checkpoint_is_not_there_twice(tm
     train(tmp_path, 5, tmp_path / "last.ckpt")
     assert [row["step"] for row in read_metrics(tmp_path)] == ["0", "1", "2", "3", "4"]
     assert [row["tiny/extra"] for row in read_metrics(tmp_path)] == ["", "", "", "1.0", "1.0"]
-
-
-def measured_at(*batches):
-    """A module that measures something at these batches alone."""
-
-    def extra(module):
-        module.log_dict({"tiny/extra": float(module.seen[-1])} if module.seen[-1] in batches else {})
-
-    return CountingModule(batches=6, on_step=extra)
-
-
-@pytest.mark.parametrize(("every", "rows"), [(1, ["", "1.0", "", "", "4.0", ""]), (3, ["1.0", "4.0"])])
-def test_a_metric_stands_where_it_was_measured_and_its_last_value_at_the_end(tmp_path, every, rows):
-    trainer = trainer_with(
-        tmp_path, max_steps=6, logger=build_logger("csv", tmp_path), callbacks=[LoggedOnce()], log_every_n_steps=every
-    )
-    trainer.fit(measured_at(1, 4))
-    assert [row["tiny/extra"] for row in read_metrics(tmp_path)] == rows
-    assert float(trainer.callback_metrics["tiny/extra"]) == 4
 
 
 def test_csv_completions_that_are_sampled_again_after_a_kill_take_the_place_of_the_former(tmp_path):
@@ -181,11 +157,24 @@ def test_an_offline_wandb_run_lies_in_the_run_folder_with_its_completions_and_sa
 
 @pytest.mark.medium
 @pytest.mark.usefixtures("netrc_file")
+def test_wandb_writes_below_the_run_folder_also_where_its_service_was_started_elsewhere(tmp_path, monkeypatch):
+    for name in ("first", "second"):  # the service is started in the first one
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        logger = offline_logger(Path("run"), monkeypatch)
+        with summarised(logger, {}):
+            logger.log_metrics({"loss": 1.0})
+    assert len(list(tmp_path.rglob("*.wandb"))) == 2
+    assert list((tmp_path / "second" / "run").rglob("*.wandb"))
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("netrc_file")
 def test_wandb_gets_a_metric_at_the_step_at_which_it_was_measured_alone(tmp_path, monkeypatch):
     logged = []
     monkeypatch.setattr(wandb.Run, "log", lambda _, metrics: logged.append(metrics.get("tiny/extra")))
     logger = offline_logger(tmp_path / "run", monkeypatch)
-    trainer_with(tmp_path, max_steps=6, logger=logger, callbacks=[LoggedOnce()]).fit(measured_at(1, 4))
+    trainer_with(tmp_path, max_steps=6, logger=logger).fit(measured_at(1, 4))
     with summarised(logger, {}):
         pass
     assert logged == [None, 1, None, None, 4, None]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch.utils.data import DataLoader
 
-from pathvlm_r1.tracking import AtomicCheckpointIO
+from pathvlm_r1.tracking import AtomicCheckpointIO, MeasuredModule
 
 LIGHTNING_WARNINGS = [
     pytest.mark.filterwarnings(r"ignore:.*isinstance\(treespec, LeafSpec\):FutureWarning"),  # its use of torch 2.13
@@ -35,7 +37,7 @@ class ResumableLoader(DataLoader):
         self.given = state["given"]
 
 
-class CountingModule(LightningModule):
+class CountingModule(MeasuredModule):
     """Manual optimisation, several steps per batch; `seen` has the batches, `on_step` is called in each."""
 
     def __init__(self, *, batches, steps_per_batch=1, on_step=None):
@@ -58,8 +60,7 @@ class CountingModule(LightningModule):
             self.optimizers().zero_grad()
             self.manual_backward(loss)
             self.optimizers().step()
-        self.log("tiny/loss", loss.detach())
-        self.log_dict(self.extra)
+        self.log_metrics({"tiny/loss": loss.detach(), **self.extra})
         if self.on_step is not None:
             self.on_step(self)
 
@@ -68,6 +69,20 @@ class CountingModule(LightningModule):
 
     def train_dataloader(self):
         return ResumableLoader(self.batches)
+
+
+def measured_at(*batches):
+    """A module that measures something at these batches alone."""
+
+    def extra(module):
+        module.log_metrics({"tiny/extra": float(module.seen[-1])} if module.seen[-1] in batches else {})
+
+    return CountingModule(batches=6, on_step=extra)
+
+
+def read_metrics(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def trainer_with(folder, *, enable_progress_bar=False, logger=False, log_every_n_steps=1, **settings):

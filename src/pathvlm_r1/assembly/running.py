@@ -39,7 +39,6 @@ from pathvlm_r1.stages import OUTAGES
 from pathvlm_r1.tracking import (
     AtomicCheckpointIO,
     LastCheckpoint,
-    LoggedOnce,
     RunFolder,
     RunInterrupted,
     StepProgress,
@@ -279,7 +278,6 @@ def _trainer(config: TrainConfig, folder: RunFolder, callbacks: Sequence[Callbac
         max_epochs=-1,
         logger=logger,
         callbacks=[
-            LoggedOnce(),
             *callbacks,
             LastCheckpoint(folder.checkpoints, CHECKPOINT_EVERY, saved_before=OUTAGES),
             StepProgress(run_name(config), steps),

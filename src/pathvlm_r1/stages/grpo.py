@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from pathvlm_r1.data import Sample
@@ -29,6 +28,7 @@ from pathvlm_r1.stages.optimisation import Schedule, adamw, apply_gradients, cur
 from pathvlm_r1.stages.telemetry import describe_entropy, describe_step
 from pathvlm_r1.stages.together import gathered, reduced
 from pathvlm_r1.stages.token_budget import TokenBudget, longest_case
+from pathvlm_r1.tracking import MeasuredModule
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class GRPOSettings:
     filter_truncated: bool
 
 
-class GRPOModule(LightningModule):  # type: ignore[misc]
+class GRPOModule(MeasuredModule):
     """Group Relative Policy Optimization with manual optimisation: one optimiser step per minibatch.
 
     Args:
@@ -126,7 +126,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             )
         )  # fmt: skip
         filtered = int((collected.rewards.counted & ~is_counted).sum())
-        self.log_dict(describe_step(collected, results, seconds=seconds, filtered=filtered), batch_size=1)
+        self.log_metrics(describe_step(collected, results, seconds=seconds, filtered=filtered))
 
     def following(self) -> list[Sample]:
         """The samples of the next step; none behind the last one."""
@@ -155,7 +155,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
             return None
         pairs = zip(log_probs, reference, strict=True)
         divergences = [float(self.objective.kl(own, kept.to(own)).sum()) for own, kept in pairs]
-        self.log("grpo/kl_in_reward", sum(divergences) / len(divergences), batch_size=1)
+        self.log_metrics({"grpo/kl_in_reward": sum(divergences) / len(divergences)})
         return torch.tensor(divergences, dtype=torch.float64).view(-1, self.collector.group_size)
 
     def order(self, completions: int) -> Tensor | None:
@@ -195,8 +195,8 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
                     raise  # the other processes are in the middle of the same step
                 self.zero_grad(set_to_none=True)
                 self.budget.halve()
-        self.log("grpo/learning_rate", current_rate(self), batch_size=1)
-        self.log("grpo/gradient_norm", apply_gradients(self, self.settings.gradient_clip), batch_size=1)
+        rate, norm = current_rate(self), apply_gradients(self, self.settings.gradient_clip)
+        self.log_metrics({"grpo/learning_rate": rate, "grpo/gradient_norm": norm})
         return whole_step(shares)
 
     def accumulate(self, minibatch: Minibatch, totals: Totals, *, is_on_policy: bool) -> list[ObjectiveResult]:
@@ -213,7 +213,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
                 self.manual_backward(share.loss * self.trainer.world_size)  # DDP averages gradients over processes
             shares.append(share.detached())
             scored.append(current)
-        self.log_dict(describe_entropy(scored), batch_size=1)
+        self.log_metrics(describe_entropy(scored))
         return shares
 
     def current(self, groups: Sequence[PromptGroup]) -> TokenLogProbs:
@@ -265,7 +265,7 @@ class GRPOModule(LightningModule):  # type: ignore[misc]
     def check_sampler(self, current: TokenLogProbs, batch: MicroBatch) -> None:
         """Before the first update the trainer must find the sampler's own log-probs again."""
         difference = (current.log_probs.detach() - batch.old_log_probs.to(self.device)).abs()[current.mask]
-        self.log("grpo/sampler_mismatch", float(difference.max()), batch_size=1)
+        self.log_metrics({"grpo/sampler_mismatch": difference.max()})
         require_own_sampler(difference, precision=self.trainer.precision)
 
     def described(self, batch: MicroBatch) -> dict[str, Any]:

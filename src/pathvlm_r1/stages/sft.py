@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 from torchmetrics import MeanMetric
 
@@ -15,6 +14,7 @@ from pathvlm_r1.data.stream import Batch
 from pathvlm_r1.model import IGNORED, EncodedRow, Encoder, Policy, TokenBatch, head_log_probs
 from pathvlm_r1.stages.faults import require_finite
 from pathvlm_r1.stages.optimisation import Optimizers, Schedule, adamw, apply_gradients, current_rate, scheduled
+from pathvlm_r1.tracking import MeasuredModule
 
 
 def supervised_loss(policy: Policy, batch: TokenBatch) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def learned_tokens(batches: Sequence[TokenBatch]) -> int:
     return sum(int((batch.labels[:, 1:] != IGNORED).sum()) for batch in batches)
 
 
-class SFTModule(LightningModule):  # type: ignore[misc]
+class SFTModule(MeasuredModule):
     """Supervised fine-tuning with manual optimisation: the mean over an optimiser step's tokens, however it is split.
 
     Args:
@@ -92,7 +92,7 @@ class SFTModule(LightningModule):  # type: ignore[misc]
             "gradient_norm": norm, "learning_rate": rate, "tokens": float(tokens),
         }  # fmt: skip
         self.token_accuracy.reset()
-        self.log_dict({f"sft/{name}": value for name, value in described.items()}, batch_size=1)
+        self.log_metrics({f"sft/{name}": value for name, value in described.items()})
 
     def _over_processes(self, count: int) -> int:
         return int(self.all_gather(torch.tensor(count, device=self.device)).sum())

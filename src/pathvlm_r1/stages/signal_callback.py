@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 
 from pathvlm_r1.contract import Contract
 from pathvlm_r1.reward import SignalCounts, signal_counts
 from pathvlm_r1.stages.credit import LearntRollout
 from pathvlm_r1.stages.signal_watch import Notice, SignalWatch
+from pathvlm_r1.tracking import MeasuredModule
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +30,16 @@ class SignalCallback(Callback):  # type: ignore[misc]
         """Keep the counts of this process's share until the step has ended."""
         self._rollout = signal_counts(rollout.groups, rollout.rewards, self.contract)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: MeasuredModule, *batch: Any) -> None:
         del batch
         if self._rollout is None:
             return
         gathered = pl_module.all_gather(asdict(self._rollout))
         self._rollout = None
         _say(trainer, self.watch.observe(SignalCounts(**_summed(gathered))))
-        pl_module.log_dict(self.watch.metrics, batch_size=1)
+        pl_module.log_metrics(self.watch.metrics)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: MeasuredModule) -> None:
         del pl_module
         _say(trainer, self.watch.unfinished_summary())
 

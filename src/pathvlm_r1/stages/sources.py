@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 from pathvlm_r1.data import Sample
 from pathvlm_r1.stages.credit import LearntRollout
+from pathvlm_r1.tracking import MeasuredModule
 
 
 class SourceCallback(Callback):  # type: ignore[misc]
@@ -37,7 +38,7 @@ class SourceCallback(Callback):  # type: ignore[misc]
         )
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: list[Sample], batch_idx: int
+        self, trainer: Trainer, pl_module: MeasuredModule, outputs: Any, batch: list[Sample], batch_idx: int
     ) -> None:
         del trainer, outputs, batch_idx
         counts = torch.zeros_like(self.drawn)
@@ -52,7 +53,7 @@ class SourceCallback(Callback):  # type: ignore[misc]
             for place, what in enumerate(("reward", "accuracy")):
                 for name, (total, count) in zip(self.names, earned[:, place].tolist(), strict=True):
                     metrics |= {f"mixture/{name}/{what}": total / count} if count else {}
-        pl_module.log_dict(metrics, batch_size=1)
+        pl_module.log_metrics(metrics)
 
     def state_dict(self) -> dict[str, Any]:
         return {"drawn": self.drawn}
@@ -68,6 +69,6 @@ def _sums(values: Tensor, places: Tensor, sources: int) -> Tensor:
     return torch.zeros(sources, 2, dtype=torch.float64).index_add(0, places, rows)
 
 
-def _over_processes(module: LightningModule, values: Tensor) -> Tensor:
+def _over_processes(module: MeasuredModule, values: Tensor) -> Tensor:
     gathered: Tensor = module.all_gather(values)
     return gathered.reshape(-1, *values.shape).sum(dim=0).cpu()

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from safetensors.torch import load_file, save_file
 
 from pathvlm_r1.model import Policy
-from pathvlm_r1.tracking import write_atomically
+from pathvlm_r1.tracking import MeasuredModule, write_atomically
 
 Metrics = dict[str, float]
 Validate = Callable[[Policy], Metrics]
@@ -49,7 +49,7 @@ class BestByValidation(Callback):  # type: ignore[misc]
         """The metrics of the weights that the run hands over: the best ones."""
         return {name: value for name, value in self.best.items() if name != "step"}
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: MeasuredModule, *batch: Any) -> None:
         del batch
         step = trainer.global_step
         if not self._is_due(step):
@@ -76,9 +76,9 @@ class BestByValidation(Callback):  # type: ignore[misc]
         self.history = state_dict["history"]
 
 
-def _logged(validate: Validate, module: LightningModule) -> Metrics:
+def _logged(validate: Validate, module: MeasuredModule) -> Metrics:
     metrics = validate(module.policy)
-    module.log_dict({f"validation/{name}": value for name, value in metrics.items()}, batch_size=1)
+    module.log_metrics({f"validation/{name}": value for name, value in metrics.items()})
     return metrics
 
 

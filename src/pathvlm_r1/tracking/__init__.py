@@ -15,7 +15,7 @@ from pathvlm_r1.tracking.files import (
     write_text,
 )
 from pathvlm_r1.tracking.interrupts import Interrupt, RunInterrupted, graceful_interrupt
-from pathvlm_r1.tracking.loggers import CompletionRow, LoggedOnce, build_logger, log_completion_table, summarised
+from pathvlm_r1.tracking.loggers import CompletionRow, build_logger, log_completion_table, summarised
 from pathvlm_r1.tracking.manifest import (
     DataRecord,
     Manifest,
@@ -32,6 +32,7 @@ from pathvlm_r1.tracking.model_card import model_card
 from pathvlm_r1.tracking.progress import StepProgress, progress_over
 from pathvlm_r1.tracking.pushing import HUB_TOKEN, push_export
 from pathvlm_r1.tracking.run_folder import RunFolder, create_run_folder, ensure_writable
+from pathvlm_r1.tracking.step_metrics import MeasuredModule
 
 __all__ = [
     "HUB_TOKEN",
@@ -40,8 +41,8 @@ __all__ = [
     "DataRecord",
     "Interrupt",
     "LastCheckpoint",
-    "LoggedOnce",
     "Manifest",
+    "MeasuredModule",
     "ParentRecord",
     "RunFolder",
     "RunInterrupted",

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import wandb
 from PIL import Image
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
@@ -39,19 +38,6 @@ class CompletionRow:
     completion: str
     rewards: Mapping[str, float | None]
     events: Sequence[str]
-
-
-class LoggedOnce(Callback):  # type: ignore[misc]
-    """Lets a metric stand at the step at which it was measured; Lightning alone writes it at all later ones too.
-
-    In the one endless epoch that a run is.
-    """
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        del pl_module, batch
-        is_written = batch_idx % max(trainer.log_every_n_steps, 1) == 0  # with the step before this one
-        if is_written and trainer.callback_metrics:  # asked for, it keeps the last value of each for the run's end
-            trainer._results.reset()
 
 
 class RunFolderCSVLogger(CSVLogger):  # type: ignore[misc]
@@ -123,8 +109,9 @@ def build_logger(
         return RunFolderCSVLogger(folder)
     if name != "wandb":
         raise ValueError(f"logger.name={name}: one of wandb, csv, none")
+    absolute = folder.absolute()  # its service writes, which may have been started in another folder
     logger = WandbLogger(
-        name=run_name, save_dir=folder, id=re.sub(r"[^A-Za-z0-9_-]", "-", folder.name), project=project, group=group,
+        name=run_name, save_dir=absolute, id=re.sub(r"[^A-Za-z0-9_-]", "-", folder.name), project=project, group=group,
         job_type=job_type, mode=_wandb_mode(), settings=wandb.Settings(silent=True, console="off"),
     )  # fmt: skip
     logger._wandb_init.pop("anonymous")  # Lightning's None for a setting that wandb has dropped, and warns of
