@@ -55,6 +55,7 @@ def test_a_frozen_weight_gets_no_gradient_and_its_states_are_not_kept():
 @pytest.mark.parametrize("rows", [1, 3, 16])
 def test_a_fixed_product_is_the_product_with_its_bias_or_added_to_a_residual(monkeypatch, is_slow, rows):
     monkeypatch.setattr(products, "IS_MKL_SLOW", is_slow)
+    monkeypatch.setattr(products, "LEAST_WORK", 1)
     states, weight, bias, residual = drawn(rows, 64), drawn(128, 64, seed=1), drawn(128, seed=2), drawn(rows, 128)
     expected = states.double() @ weight.double().T
     with_bias, plain = FixedProduct(weight, bias, rows=16), FixedProduct(weight, rows=16)
@@ -69,6 +70,7 @@ def test_a_fixed_product_is_the_product_with_its_bias_or_added_to_a_residual(mon
 @EACH_LIBRARY
 def test_a_fixed_product_shares_no_memory_with_its_weight_and_bias(monkeypatch, is_slow):
     monkeypatch.setattr(products, "IS_MKL_SLOW", is_slow)
+    monkeypatch.setattr(products, "LEAST_WORK", 1)
     weight, bias = drawn(64, 128, seed=1).t(), drawn(128, seed=2)
     fixed, states = FixedProduct(weight, bias, rows=4), drawn(4, 64)
     expected = states @ weight.T + bias

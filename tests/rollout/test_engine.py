@@ -39,7 +39,7 @@ def test_greedy_tokens_are_those_of_generate_for_unequal_prompts_and_pictures(en
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_sampled_log_probs_are_those_that_training_computes(engine, adapter, dtype, tolerance, temperature):

@@ -63,6 +63,7 @@ def test_packed_weights_of_onednn_give_the_states_of_the_modules_but_for_roundin
     expected = taken(made(ModuleStep, policy))
     monkeypatch.setattr(products, "IS_MKL_SLOW", True)
     monkeypatch.setattr(products, "LEAST_SIDE", 1)
+    monkeypatch.setattr(products, "LEAST_WORK", 1)
     step = made(PlainStep, policy)
     assert all(layer.to_heads.is_packed for layer in step.layers)
     assert_close(taken(step), expected, rtol=1e-4, atol=1e-4)

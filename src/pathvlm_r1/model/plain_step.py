@@ -2,8 +2,8 @@
 
 On the CPU, calls to the modules of a small model cost more than the products that they make, and reading the keys of a
 prompt again for each row of its group costs as much once more. Here the weights are copied: an adapter is added to its
-layer, and projections of one input are one product. And the rows of a group read their prompt's keys and values
-together, which are kept once.
+layer, a norm's weight is part of the product behind it, and projections of one input are one product. And the rows of a
+group read their prompt's keys and values together, which are kept once.
 """
 
 from __future__ import annotations
@@ -139,15 +139,22 @@ class _Memory:
 
 @dataclass(frozen=True, eq=False)
 class _Norm:
-    weight: Tensor
-    epsilon: float
+    """x / sqrt(mean(x^2) + epsilon) * weight of states [..., D], in three operations on numbers of theirs."""
+
+    weight: Tensor  # [D], times sqrt(D)
+    floor: Tensor  # sqrt(D * epsilon)
 
     @classmethod
     def of(cls, norm: Any) -> _Norm:
-        return cls(norm.weight.detach(), norm.variance_epsilon)
+        width = len(norm.weight)
+        return cls(norm.weight.detach() * width**0.5, norm.weight.new_tensor((width * norm.variance_epsilon) ** 0.5))
+
+    def unweighted(self, states: Tensor) -> Tensor:
+        """Without its weight, which the product behind it may have in its own."""
+        return states / torch.hypot(torch.linalg.vector_norm(states, dim=-1, keepdim=True), self.floor)
 
     def __call__(self, states: Tensor) -> Tensor:
-        return functional.rms_norm(states, self.weight.shape, self.weight, self.epsilon)
+        return self.unweighted(states) * self.weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,17 +174,18 @@ class _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         bias = torch.cat([projection.bias.detach() for projection in projections])
+        first, second = _Norm.of(layer.input_layernorm), _Norm.of(layer.post_attention_layernorm)
         return cls(
-            _Norm.of(layer.input_layernorm), FixedProduct(_joined(projections), bias, rows=rows),
-            FixedProduct(_joined([attention.o_proj]), rows=rows), _Norm.of(layer.post_attention_layernorm),
-            FixedProduct(_joined([mlp.gate_proj, mlp.up_proj]), rows=rows),
+            first, FixedProduct(_joined(projections) * first.weight, bias, rows=rows),
+            FixedProduct(_joined([attention.o_proj]), rows=rows),
+            second, FixedProduct(_joined([mlp.gate_proj, mlp.up_proj]) * second.weight, rows=rows),
             FixedProduct(_joined([mlp.down_proj]), rows=rows), attention.num_key_value_heads,
         )  # fmt: skip
 
     def heads_of(self, states: Tensor, rotation: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [N, K, R, E], keys and values [N, K, E], at their positions."""
         width = rotation[0].shape[-1]
-        heads = self.to_heads(self.input_norm(states)).view(len(states), -1, width)
+        heads = self.to_heads(self.input_norm.unweighted(states)).view(len(states), -1, width)
         rotated = _rotated(heads[:, : -self.key_heads], *rotation)
         query = rotated[:, : -self.key_heads].reshape(len(states), self.key_heads, -1, width)
         return query, rotated[:, -self.key_heads :], heads[:, -self.key_heads :]
@@ -185,7 +193,7 @@ class _Layer:
     def after(self, states: Tensor, attended: Tensor) -> Tensor:
         """The layer's states [N, D], given those before it and what its heads attended to."""
         states = self.from_heads(attended, plus=states)
-        gate, up = self.to_gates(self.second_norm(states)).chunk(2, dim=-1)
+        gate, up = self.to_gates(self.second_norm.unweighted(states)).chunk(2, dim=-1)
         return self.from_gates(functional.silu(gate) * up, plus=states)
 
 

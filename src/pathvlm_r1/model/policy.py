@@ -121,7 +121,7 @@ class Policy(nn.Module):
         """Logits [..., V] at temperature 1, at least float32, suppressed ids at -inf."""
         logits: Tensor = self.core.lm_head(hidden_states)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for log-probs
-        return logits.index_fill(-1, self.suppressed_ids.to(logits.device), -torch.inf)
+        return logits.index_fill_(-1, self.suppressed_ids.to(logits.device), -torch.inf)
 
     def scores(self, hidden_states: Tensor, targets: Tensor) -> HeadScores:
         """Tokens [T] as the policy's distribution at the states [T, D] has them."""

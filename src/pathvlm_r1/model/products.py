@@ -16,6 +16,8 @@ from torch.nn import functional
 
 # oneDNN compiles a kernel for each new number of rows, in 0.3 ms: a product by a smaller weight never earns them back.
 LEAST_SIDE = 64
+# Its call takes 0.01 ms: what is less work than that, in multiplications, is done sooner by MKL.
+LEAST_WORK = 2**20
 
 
 def is_mkl_slow() -> bool:
@@ -39,7 +41,7 @@ class FixedProduct:
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, *, rows: int) -> None:
         self.bias = None if bias is None else bias.clone()
-        self.is_packed = is_for_onednn(weight)
+        self.is_packed = is_for_onednn(weight) and rows * weight.numel() >= LEAST_WORK
         if self.is_packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
         else:
@@ -56,10 +58,12 @@ class FixedProduct:
 
 def product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Of states [..., in] and a weight [out, in], + bias, by the faster library; differentiable once."""
-    if is_for_onednn(weight) and states.numel() and not torch.is_autocast_enabled("cpu"):
-        result: Tensor = OneDNNProduct.apply(states, weight, bias)  # type: ignore[no-untyped-call]
-        return result
-    return functional.linear(states, weight, bias)
+    if not is_for_onednn(weight) or not states.numel() or torch.is_autocast_enabled("cpu"):
+        return functional.linear(states, weight, bias)
+    if not torch.is_grad_enabled():
+        return onednn_product(states, weight, bias)
+    result: Tensor = OneDNNProduct.apply(states, weight, bias)  # type: ignore[no-untyped-call]
+    return result
 
 
 def is_for_onednn(weight: Tensor) -> bool:
