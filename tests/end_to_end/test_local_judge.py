@@ -1,6 +1,7 @@
 """A real Qwen2.5-VL of nano size and random weights as the judge: nothing it says is a verdict; everything holds."""
 
 import json
+import re
 import sqlite3
 
 import pytest
@@ -79,6 +80,17 @@ def test_weights_are_loaded_once_and_known_by_their_content(random_judge):
     assert local_chat(str(random_judge), "float32", is_constrained=False) is first
     other = local_chat(str(random_judge), "bfloat16", is_constrained=False)
     assert (other.revision == first.revision, other.decoding == first.decoding) == (True, False)
+
+
+def test_it_is_told_once_where_the_weights_lie_and_what_they_take(random_judge, caplog):
+    local_chat.cache_clear()
+    with caplog.at_level("INFO", logger="pathvlm_r1"):
+        for _ in range(2):
+            local_chat(str(random_judge), "float32", is_constrained=False)
+    size = sum(path.stat().st_size for path in random_judge.glob("*.safetensors")) / 2**20
+    (told,) = [record.message for record in caplog.records if record.name.startswith("pathvlm_r1")]
+    found = re.fullmatch(rf"judge\.model={random_judge}: ([\d.]+) MiB of weights on cpu, for the whole run", told)
+    assert float(found[1]) == pytest.approx(size, abs=0.1)
 
 
 def test_within_the_schema_random_weights_give_verdicts_that_are_worth_nothing(random_judge, tmp_path):

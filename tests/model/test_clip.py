@@ -1,5 +1,7 @@
 """The CLIP encoder, on a small one of random weights that is made here, against the library's own model."""
 
+import re
+
 import pytest
 import torch
 from tiny import Noise
@@ -59,6 +61,17 @@ def test_vectors_have_length_one_and_their_products_are_the_model_s_own_similari
         said = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], pixel_values=pixels)
     expected = said.logits_per_text / model.logit_scale.exp()
     torch.testing.assert_close(texts @ pictures.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_it_is_told_once_where_the_encoder_lies_and_what_it_takes(folder, caplog):
+    encoder = encoder_of(folder)
+    with caplog.at_level("INFO", logger="pathvlm_r1"):
+        encoder.texts(TEXTS)
+        encoder.images(PICTURES)
+    (told,) = [record.message for record in caplog.records if record.name.startswith("pathvlm_r1")]
+    size = (folder / "model.safetensors").stat().st_size / 2**20
+    found = re.fullmatch(rf"image_text_alignment: ([\d.]+) MiB of {folder} on cpu, for the whole run", told)
+    assert float(found[1]) == pytest.approx(size, abs=0.1)
 
 
 def test_batches_change_no_vector_and_long_texts_are_cut(folder):

@@ -172,6 +172,9 @@ def test_log_probs_from_before_the_temperature_are_found_out():
             lambda answer: answer | {"choices": [c | {"finish_reason": "stop"} for c in answer["choices"]]},
             "finish_reason=stop, the last tokens being",
         ),
+        (lambda answer: answer | {"choices": answer["choices"][:0]}, "0 completions came where 1 were asked for"),
+        (lambda _: {"detail": "welcome"}, r"without 'choices': is a vLLM server there\? It says: .*welcome"),
+        (lambda _: "<html>a portal</html>", r"without 'choices': is a vLLM server there\? It says: <html>a portal"),
     ],
 )
 def test_an_answer_that_is_not_as_documented_is_refused(edit, message):
@@ -179,6 +182,16 @@ def test_an_answer_that_is_not_as_documented_is_refused(edit, message):
     fake.edit = edit
     with engine_on(fake) as engine, pytest.raises(ConfigError, match=message):
         drawn(engine, policy_of(), prompts([(56, 56)]), Decoding(CAP, 1.0))
+
+
+def test_an_address_of_something_else_is_one_message():
+    fake = FakeVLLM()
+    fake.handle = lambda *_: "<html>a portal</html>"
+    with (
+        engine_on(fake) as engine,
+        pytest.raises(ConfigError, match="/v1/models was answered without 'data': is a vLLM"),
+    ):
+        engine.server.models()
 
 
 def test_choices_are_put_in_the_order_of_their_index():
@@ -225,7 +238,7 @@ def test_a_server_that_is_not_there_is_one_message():
 def test_a_paused_server_goes_on_after_a_fault_in_the_update(tmp_path):
     fake, policy = FakeVLLM(), policy_of()
     with engine_on(fake, tmp_path, adapter="full") as engine:
-        engine.server.post("/pause?mode=wait")
+        engine.server.tell("/pause?mode=wait")
         fake.rpc = lambda **_: (_ for _ in ()).throw(Refused(400, "no such method"))
         with pytest.raises(ConfigError, match="no such method"):
             drawn(engine, policy, prompts([None]), Decoding(CAP, 0.0))

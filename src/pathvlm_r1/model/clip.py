@@ -5,6 +5,7 @@ Source: Radford et al. 2021, arXiv:2103.00020.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,9 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from pathvlm_r1.config import ConfigError
+
+_MEBIBYTE = 2**20
+_log = logging.getLogger(__name__)
 
 
 class HFClip:
@@ -50,12 +54,15 @@ class HFClip:
         try:
             model = CLIPModel.from_pretrained(self.checkpoint)
             tokenizer = AutoTokenizer.from_pretrained(self.checkpoint)
-            return model.to(self.device).eval(), tokenizer, CLIPImageProcessorPil.from_pretrained(self.checkpoint)
+            processor = CLIPImageProcessorPil.from_pretrained(self.checkpoint)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"reward.image_text_alignment.encoder.checkpoint={self.checkpoint}: no CLIP can be loaded from it "
                 f"({str(error).splitlines()[0]}); give a folder of model, tokenizer and image processor, or a hub id"
             ) from error
+        size = model.get_memory_footprint() / _MEBIBYTE
+        _log.info("image_text_alignment: %.1f MiB of %s on %s, for the whole run", size, self.checkpoint, self.device)
+        return model.to(self.device).eval(), tokenizer, processor
 
     def _text_vectors(self, texts: Sequence[str]) -> Tensor:
         model, tokenizer, _ = self._parts

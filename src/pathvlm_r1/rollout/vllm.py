@@ -86,14 +86,17 @@ class VLLMEngine:
 
     def _complete(self, prompt: EncodedPrompt, settings: dict[str, Any]) -> list[SampledCompletion]:
         """Completions of one prompt: of its tokens, or of text and pictures where it has any."""
-        if not prompt.pictures:
-            body = settings | {"prompt": prompt.token_ids, "logprobs": 0}
-            choices = self.server.post("/v1/completions", body)["choices"]
-            encoded = choices[0].get("prompt_token_ids")
+        if prompt.pictures:
+            path, own = "/v1/chat/completions", {"messages": _messages(prompt), "logprobs": True, "top_logprobs": 0}
         else:
-            body = settings | {"messages": _messages(prompt), "logprobs": True, "top_logprobs": 0}
-            answer = self.server.post("/v1/chat/completions", body)
-            choices, encoded = answer["choices"], answer.get("prompt_token_ids")
+            path, own = "/v1/completions", {"prompt": prompt.token_ids, "logprobs": 0}
+        answer = self.server.ask("POST", path, settings | own, about="choices")
+        choices = answer["choices"]
+        if len(choices) != settings["n"]:
+            raise EngineError(
+                f"rollout.url={self.server.url}: {len(choices)} completions came where {settings['n']} were asked for"
+            )
+        encoded = (answer if prompt.pictures else choices[0]).get("prompt_token_ids")
         if encoded != prompt.token_ids:
             raise EngineError(
                 f"rollout.url={self.server.url}: the server reads a prompt of {len(prompt.token_ids)} tokens as "

@@ -38,10 +38,28 @@ class VLLMServer:
 
     def models(self) -> list[str]:
         """Names that may be asked for, loaded adapters among them."""
-        return [str(entry["id"]) for entry in self._request("GET", "/v1/models").json()["data"]]
+        return [str(entry["id"]) for entry in self.ask("GET", "/v1/models", about="data")["data"]]
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None, *, is_repeatable: bool = True) -> Any:
-        """The JSON of the answer, None where there is none.
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, about: str) -> dict[str, Any]:
+        """The answer, a JSON object that has the key `about`.
+
+        Raises:
+            EngineError: no answer, a refusal, in the server's own words, or an answer of something else.
+        """
+        answer = self._request(method, path, body)
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or about not in found:
+            raise EngineError(
+                f"rollout.url={self.url}: {method} {path} was answered without {about!r}: is a vLLM server there? It "
+                f"says: {answer.text.strip()[:200]}"
+            )
+        return found
+
+    def tell(self, path: str, body: Mapping[str, Any] | None = None, *, is_repeatable: bool = True) -> None:
+        """Post what has no answer but that it is done.
 
         Args:
             path: from the server's root, with its query.
@@ -51,9 +69,7 @@ class VLLMServer:
         Raises:
             EngineError: no answer, or a refusal, in the server's own words.
         """
-        answer = self._request("POST", path, body, attempts=self.attempts if is_repeatable else 1)
-        is_json = answer.headers.get("content-type", "").startswith("application/json")
-        return answer.json() if is_json else None
+        self._request("POST", path, body, attempts=self.attempts if is_repeatable else 1)
 
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, attempts: int | None = None

@@ -54,13 +54,13 @@ class ReloadSync:
             self._version += 1
             folder = _fresh(self.folder / f"weights-{self._version}")
             policy.core.save_pretrained(folder)
-            self.server.post("/pause?mode=wait")
+            self.server.tell("/pause?mode=wait")
             try:
-                self.server.post(
+                self.server.tell(
                     "/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}
                 )
             finally:
-                self.server.post("/resume")
+                self.server.tell("/resume")
             shutil.rmtree(folder)
             self._changes.are_sent(policy)
         return self.model
@@ -108,7 +108,7 @@ class AdapterSync:
                 return name, self.folder / name
 
     def _post(self, action: str, body: dict[str, str]) -> None:
-        self.server.post(f"/v1/{action}_lora_adapter", body, is_repeatable=False)
+        self.server.tell(f"/v1/{action}_lora_adapter", body, is_repeatable=False)
 
 
 class _Changes:
