@@ -20,7 +20,7 @@ IDS = {
     "<|file_sep|>": 151_664,
 }  # fmt: skip
 
-MEASURED = Path(__file__).parents[1] / "bad_input" / "peak_memory.py"
+PEAK_MEMORY = Path(__file__).parents[1] / "bad_input" / "peak_memory.py"
 
 pytestmark = pytest.mark.medium
 
@@ -36,8 +36,8 @@ def report(tokenizer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("real_architecture")
     real_model(tokenizer).save_pretrained(folder)
     save_processor(nano_processor(tokenizer), folder)
-    command = [sys.executable, MEASURED, sys.executable, real_architecture.__file__, str(folder)]
-    done = subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True)  # noqa: S603  our own scripts
+    command = [sys.executable, PEAK_MEMORY, sys.executable, real_architecture.__file__, str(folder)]
+    done = subprocess.run(command, check=True, cwd=folder, stdout=subprocess.PIPE, text=True)  # noqa: S603  our own scripts
     config = json.loads((folder / "config.json").read_text())
     mebibytes = float(done.stdout.rsplit("peak ", 1)[1])
     return json.loads((folder / "report.json").read_text()) | {"config": config, "peak_mebibytes": mebibytes}

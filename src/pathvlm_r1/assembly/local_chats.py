@@ -20,11 +20,10 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from pathvlm_r1.assembly.identity import weights_identity
 from pathvlm_r1.assembly.policies import EMBEDDED_FOLDER
 from pathvlm_r1.config import EMBEDDED, ConfigError, LocalJudgeConfig
-from pathvlm_r1.model import Chat, Dialogue, Reply
+from pathvlm_r1.model import Chat, Dialogue, Reply, readable_size
 from pathvlm_r1.model.processor import load_processor
 from pathvlm_r1.reward.judges import BOUNDED_SCHEMA, Answer, Question
 
-_MEBIBYTE = 2**20
 _log = logging.getLogger(__name__)
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -90,8 +89,8 @@ def local_chat(model: str, precision: str, *, is_constrained: bool) -> Answering
             raise ConfigError(
                 f"judge.model={model}: cannot be loaded as a model of images and text: {reason}"
             ) from error
-    size = weights.get_memory_footprint() / _MEBIBYTE
-    _log.info("judge.model=%s: %.1f MiB of weights on %s, for the whole run", model, size, device.type)
+    size = readable_size(weights.get_memory_footprint())
+    _log.info("judge.model=%s: %s of weights on %s, for the whole run", model, size, device.type)
     revision = weights_identity(source)
     if revision == source:  # a hub id
         revision = str(getattr(weights.config, "_commit_hash", None))

@@ -16,7 +16,7 @@ from pathvlm_r1.model.encoding import (
 from pathvlm_r1.model.features import FeatureFolder
 from pathvlm_r1.model.head import HeadScores, head_log_probs
 from pathvlm_r1.model.log_probs import PromptGroup, TokenLogProbs, token_log_probs
-from pathvlm_r1.model.memory import PeakMemory, StepSizes, predicted_peak
+from pathvlm_r1.model.memory import PeakMemory, StepSizes, predicted_peak, readable_size
 from pathvlm_r1.model.plain_step import PlainStep
 from pathvlm_r1.model.policy import Policy, in_evaluation_mode
 from pathvlm_r1.model.reference import Reference, reference_of
@@ -47,6 +47,7 @@ __all__ = [
     "in_evaluation_mode",
     "picture_grids",
     "predicted_peak",
+    "readable_size",
     "reference_of",
     "token_log_probs",
 ]

@@ -17,8 +17,8 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from pathvlm_r1.config import ConfigError
+from pathvlm_r1.model.memory import readable_size
 
-_MEBIBYTE = 2**20
 _log = logging.getLogger(__name__)
 
 
@@ -60,8 +60,8 @@ class HFClip:
                 f"reward.image_text_alignment.encoder.checkpoint={self.checkpoint}: no CLIP can be loaded from it "
                 f"({str(error).splitlines()[0]}); give a folder of model, tokenizer and image processor, or a hub id"
             ) from error
-        size = model.get_memory_footprint() / _MEBIBYTE
-        _log.info("image_text_alignment: %.1f MiB of %s on %s, for the whole run", size, self.checkpoint, self.device)
+        size = readable_size(model.get_memory_footprint())
+        _log.info("image_text_alignment: %s of %s on %s, for the whole run", size, self.checkpoint, self.device)
         return model.to(self.device).eval(), tokenizer, processor
 
     def _text_vectors(self, texts: Sequence[str]) -> Tensor:

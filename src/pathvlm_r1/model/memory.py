@@ -69,8 +69,8 @@ class PeakMemory:
         return self.standing + max(self.learning, self.sampling)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} {_readable(size)}" for name, size in asdict(self).items() if size)
-        return f"{_readable(self.total)} ({parts})"
+        parts = ", ".join(f"{name} {readable_size(size)}" for name, size in asdict(self).items() if size)
+        return f"{readable_size(self.total)} ({parts})"
 
 
 def predicted_peak(
@@ -169,5 +169,6 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _readable(size: int) -> str:
+def readable_size(size: int) -> str:
+    """Of bytes, for people."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

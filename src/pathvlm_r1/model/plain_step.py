@@ -139,7 +139,7 @@ class _Memory:
 
 @dataclass(frozen=True, eq=False)
 class _Norm:
-    """x / sqrt(mean(x^2) + epsilon) * weight of states [..., D], in three operations on numbers of theirs."""
+    """x / sqrt(mean(x^2) + epsilon) * weight of states [..., D], as x / hypot(|x|, floor) * weight: fewer calls."""
 
     weight: Tensor  # [D], times sqrt(D)
     floor: Tensor  # sqrt(D * epsilon)
